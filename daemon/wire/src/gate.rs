@@ -1,0 +1,89 @@
+//! Asking the gate: who was denied what, and what it can do on this kernel.
+
+use serde::{Deserialize, Serialize};
+
+/// A question to the gate.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "ask", rename_all = "snake_case")]
+pub enum Ask {
+    /// The asker's own recent denials, newest first.
+    Why {
+        /// Most to return.
+        limit: u32,
+    },
+    /// State of hooks, maps and mode.
+    Status,
+}
+
+/// The gate's answer.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "snake_case")]
+pub enum Answer {
+    /// To [`Ask::Why`].
+    Why {
+        /// Newest first.
+        denials: Vec<Denial>,
+    },
+    /// To [`Ask::Status`].
+    Status(Status),
+    /// The question could not be answered.
+    Error {
+        /// Why.
+        message: String,
+    },
+}
+
+/// One denial (or, in audit mode, would-be denial), as recorded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Denial {
+    /// When, RFC 3339.
+    pub time: String,
+    /// Kernel hook, e.g. `file_open`.
+    pub hook: String,
+    /// Why, e.g. `outside_zones`, `network`, `device`, `deputy`.
+    pub reason: String,
+    /// False in audit mode: recorded, but allowed.
+    pub denied: bool,
+    /// Effective uid.
+    pub uid: u32,
+    /// Login uid, or 4294967295.
+    pub loginuid: u32,
+    /// Process id.
+    pub pid: u32,
+    /// Command name, escaped.
+    pub comm: String,
+    /// Device, inode, last name component, or address, escaped.
+    pub object: String,
+    /// How often the same denial repeated since it was last written.
+    pub repeated: u64,
+}
+
+/// What the gate can do here and now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// Kernel release.
+    pub kernel: String,
+    /// `enforce` or `audit`.
+    pub mode: String,
+    /// Digest of the policy in force.
+    pub policy_sha256: String,
+    /// Every hook and whether it is attached.
+    pub hooks: Vec<Hook>,
+    /// Did the last self-test pass?
+    pub self_test: bool,
+    /// Denials recorded since start.
+    pub denials: u64,
+    /// Events lost since start.
+    pub events_lost: u64,
+}
+
+/// One hook.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hook {
+    /// Its name.
+    pub name: String,
+    /// Attached and pinned.
+    pub attached: bool,
+    /// If not: why, and what to do.
+    pub detail: String,
+}

@@ -1,0 +1,413 @@
+//! The policy file: one TOML document (`/etc/sekisho/policy.toml` plus `policy.d/*.toml`), version 1.
+//!
+//! Unknown keys are refused. Defaults are the guideline's thresholds and live here and nowhere else. A site may
+//! tighten them freely; loosening one needs a `[[deviation]]` that names who allowed it.
+
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+
+/// The whole policy.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Policy {
+    /// Format version; always 1.
+    pub version: u32,
+    /// Who runs this node.
+    #[serde(default)]
+    pub site: Site,
+    /// The gate: who is confined, where they may write, whom they may reach.
+    #[serde(default)]
+    pub gate: Gate,
+    /// Institutions whose officers decide.
+    #[serde(default, rename = "institution")]
+    pub institutions: Vec<Institution>,
+    /// Certified officers.
+    #[serde(default, rename = "officer")]
+    pub officers: Vec<Officer>,
+    /// Approved research projects (plans).
+    #[serde(default, rename = "project")]
+    pub projects: Vec<Project>,
+    /// `5-4(1)(i)`: independent sites per person.
+    #[serde(default)]
+    pub sites: Sites,
+    /// `5-4(2)(i)`: subject counts.
+    #[serde(default)]
+    pub counts: Counts,
+    /// `5-4(2)(ii)`: allele and genotype frequencies.
+    #[serde(default)]
+    pub frequency: Frequency,
+    /// Digits as a channel.
+    #[serde(default)]
+    pub numbers: Numbers,
+    /// Bounds on what one request may hold.
+    #[serde(default)]
+    pub limits: Limits,
+    /// Where the ledger's checkpoints go, and the like.
+    #[serde(default)]
+    pub notary: Notary,
+    /// Loosened thresholds, each with the name of who allowed it.
+    #[serde(default, rename = "deviation")]
+    pub deviations: Vec<Deviation>,
+}
+
+/// Who runs this node.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Site {
+    /// Name of the node, as recipients of a bag should read it.
+    pub name: String,
+    /// Node accounts of the platform secretariat.
+    pub secretariat: Vec<String>,
+}
+
+/// `[gate]`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Gate {
+    /// What a denial does.
+    pub mode: GateMode,
+    /// Who is confined.
+    pub subjects: Subjects,
+    /// Where confined processes may write.
+    #[serde(rename = "zone")]
+    pub zones: Vec<Zone>,
+    /// Device nodes confined processes may open for writing, besides the built-in harmless ones.
+    pub devices: Vec<String>,
+    /// Where confined processes may connect, listen and accept.
+    pub network: Network,
+}
+
+/// `gate.mode`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum GateMode {
+    /// Deny and record.
+    #[default]
+    Enforce,
+    /// Decide and record as `enforce` would, but allow.
+    Audit,
+}
+
+/// `[gate.subjects]`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Subjects {
+    /// Inclusive uid ranges whose processes are confined.
+    pub uid_ranges: Vec<(u32, u32)>,
+    /// Account names whose processes are confined.
+    pub users: Vec<String>,
+    /// Cgroup subtrees (paths below `/sys/fs/cgroup`) whose processes are confined.
+    pub cgroups: Vec<String>,
+    /// Accounts (names) that stay unconfined although a range or cgroup above covers them: officers,
+    /// administrators. Never lifts a mark a process already carries.
+    pub exempt_users: Vec<String>,
+}
+
+/// `[[gate.zone]]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Zone {
+    /// Absolute path of the directory, or of the mount point when `whole_filesystem`.
+    pub path: String,
+    /// What it is for.
+    pub kind: ZoneKind,
+    /// The whole superblock instead of a subtree.
+    #[serde(default)]
+    pub whole_filesystem: bool,
+    /// A network or FUSE filesystem inside the enclave.
+    #[serde(default)]
+    pub remote: bool,
+}
+
+/// `kind` of a zone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ZoneKind {
+    /// Inside the node: home, scratch, tmp.
+    Workspace,
+    /// The way out: what lands here is taken into custody.
+    Spool,
+}
+
+/// `[gate.network]`. Everything not listed is denied.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Network {
+    /// Destinations outside this node.
+    pub allow: Vec<Destination>,
+    /// Loopback ports whose (unconfined) listener is trusted; confined listeners need no entry.
+    pub loopback_ports: Vec<u16>,
+    /// May confined processes listen on loopback?
+    pub listen_loopback: bool,
+    /// Filesystem paths of unix sockets of unconfined peers that may be reached.
+    pub unix: Vec<String>,
+}
+
+/// One allowed destination.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Destination {
+    /// `10.0.0.0/8`, `2001:db8::/32`.
+    pub cidr: String,
+    /// `tcp` or `udp`.
+    pub protocol: String,
+    /// Destination port.
+    pub port: u16,
+}
+
+/// `[[institution]]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Institution {
+    /// Short id.
+    pub id: String,
+    /// Name in English.
+    pub name: String,
+    /// Name in Japanese.
+    #[serde(default)]
+    pub name_ja: String,
+}
+
+/// `[[officer]]`: an information-security officer certified under `5-5(3)`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Officer {
+    /// Short id: the principal in `allowed_signers`.
+    pub id: String,
+    /// Name.
+    pub name: String,
+    /// Title.
+    #[serde(default)]
+    pub title: String,
+    /// Institution id.
+    pub institution: String,
+    /// Node account; identity comes from the kernel.
+    pub user: String,
+    /// First day the certificate holds.
+    pub certified_on: Date,
+    /// Last day it holds.
+    pub valid_until: Date,
+    /// Set when revoked before its end; from that day on the officer cannot decide.
+    #[serde(default)]
+    pub revoked_on: Option<Date>,
+    /// OpenSSH public key, `ssh-ed25519` or `sk-ssh-ed25519@openssh.com`.
+    pub key: String,
+}
+
+/// `[[project]]`: an approved plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Project {
+    /// Short id: the spool directory's name.
+    pub id: String,
+    /// Title of the plan.
+    pub title: String,
+    /// Institution id: its officers decide.
+    pub institution: String,
+    /// First day of the plan.
+    pub from: Date,
+    /// Last day of the plan.
+    pub until: Date,
+    /// Dataset ids the plan covers.
+    #[serde(default)]
+    pub datasets: Vec<String>,
+    /// Node accounts of its members.
+    pub members: Vec<String>,
+}
+
+/// `[sites]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Sites {
+    /// More independent sites per person than this block; exactly this many is `review`.
+    pub limit: u64,
+    /// This many STR loci or more block.
+    pub str_loci: u64,
+}
+
+impl Default for Sites {
+    fn default() -> Self {
+        Self { limit: 40, str_loci: 9 }
+    }
+}
+
+/// `[counts]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Counts {
+    /// Fewer subjects than this identify.
+    pub minimum: u64,
+    /// What a count of zero weighs.
+    pub zero: Weight,
+}
+
+impl Default for Counts {
+    fn default() -> Self {
+        Self { minimum: 10, zero: Weight::Review }
+    }
+}
+
+/// A verdict as policy may set it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Weight {
+    /// Only a note.
+    Pass,
+    /// For the officer.
+    Review,
+    /// Refused.
+    Block,
+}
+
+/// `[frequency]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Frequency {
+    /// What "count of subjects under 10" is read to mean.
+    pub reading: Reading,
+    /// What a site weighs whose carriers lie on both sides of the limit.
+    pub straddle: Weight,
+}
+
+impl Default for Frequency {
+    fn default() -> Self {
+        Self { reading: Reading::Carriers, straddle: Weight::Review }
+    }
+}
+
+/// `frequency.reading`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Reading {
+    /// The people who carry the allele (stricter).
+    Carriers,
+    /// The people in whom it was looked for.
+    Denominator,
+}
+
+/// `[numbers]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Numbers {
+    /// More significant digits than this are reported.
+    pub significant_digits: u32,
+}
+
+impl Default for Numbers {
+    fn default() -> Self {
+        Self { significant_digits: 6 }
+    }
+}
+
+/// `[limits]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Largest file taken into custody, bytes.
+    pub file_bytes: u64,
+    /// Most files in one request.
+    pub request_files: u64,
+    /// Longest an inspector may take, seconds.
+    pub inspect_seconds: u64,
+    /// Most memory an inspector may use, bytes.
+    pub inspect_memory_bytes: u64,
+    /// Hours an officer has to decide before the request counts as overdue.
+    pub decision_hours: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            file_bytes: 20 << 30,
+            request_files: 100,
+            inspect_seconds: 600,
+            inspect_memory_bytes: 512 << 20,
+            decision_hours: 72,
+        }
+    }
+}
+
+/// `[notary]`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Notary {
+    /// Directory every checkpoint is also written to; usually a mount that leaves the node.
+    pub checkpoint_drop: Option<String>,
+}
+
+/// `[[deviation]]`: a threshold loosened against the guideline.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Deviation {
+    /// Dotted key, e.g. `counts.minimum`.
+    pub key: String,
+    /// Who allowed it.
+    pub allowed_by: String,
+    /// When.
+    pub on: Date,
+    /// Why.
+    pub reason: String,
+}
+
+/// Why a policy was refused. Displays as `file:line:column: what`, then a `hint:` line.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{file}:{line}:{column}: {message}\nhint: {hint}")]
+pub struct PolicyError {
+    /// File the mistake is in.
+    pub file: String,
+    /// Line, from 1.
+    pub line: usize,
+    /// Column, from 1.
+    pub column: usize,
+    /// What is wrong, with the value.
+    pub message: String,
+    /// The accepted values or the way out.
+    pub hint: String,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            version: 1,
+            site: Site::default(),
+            gate: Gate::default(),
+            institutions: Vec::new(),
+            officers: Vec::new(),
+            projects: Vec::new(),
+            sites: Sites::default(),
+            counts: Counts::default(),
+            frequency: Frequency::default(),
+            numbers: Numbers::default(),
+            limits: Limits::default(),
+            notary: Notary::default(),
+            deviations: Vec::new(),
+        }
+    }
+}
+
+impl Policy {
+    /// Parses one policy document. `file` is only used to name the place of a mistake.
+    ///
+    /// # Errors
+    /// [`PolicyError`] with the place, the value and the accepted values.
+    pub fn parse(file: &str, text: &str) -> Result<Self, PolicyError> {
+        let policy: Self = toml::from_str(text).map_err(|e| {
+            let (line, column) = e.span().map_or((1, 1), |s| place(text, s.start));
+            PolicyError {
+                file: file.into(),
+                line,
+                column,
+                message: e.message().to_owned(),
+                hint: "see the policy reference, or run: sekisho policy check".into(),
+            }
+        })?;
+        Ok(policy)
+    }
+}
+
+fn place(text: &str, offset: usize) -> (usize, usize) {
+    let before = &text[..offset.min(text.len())];
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().map_or(0, |l| l.chars().count()) + 1;
+    (line, column)
+}

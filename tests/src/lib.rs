@@ -1,0 +1,1 @@
+//! Promises, proven across rooms: see the `*.rs` test files beside this crate.

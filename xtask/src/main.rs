@@ -1,0 +1,2 @@
+//! The one place that knows how to build, install, boot, test and bench Sekisho.
+fn main() {}
