@@ -8,6 +8,7 @@
 //! (`sekisho-airlock`), or decide for a person where the guideline leaves the decision to a person.
 #![forbid(unsafe_code)]
 
+pub mod canonical;
 pub mod facts;
 pub mod finding;
 pub mod request;
@@ -18,4 +19,4 @@ pub use facts::FileFacts;
 pub use finding::{FileReport, Finding, RequestReport, Verdict};
 pub use request::RequestInfo;
 pub use rules::judge;
-pub use schema::{Policy, PolicyError};
+pub use schema::{Certificate, Document, Policy, PolicyError};

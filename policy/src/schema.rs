@@ -3,6 +3,14 @@
 //! Unknown keys are refused. Defaults are the guideline's thresholds and live here and nowhere else. A site may
 //! tighten them freely; loosening one needs a `[[deviation]]` that names who allowed it.
 
+mod day;
+mod document;
+mod lookup;
+mod validate;
+
+pub use document::Document;
+pub use lookup::Certificate;
+
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +18,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Policy {
-    /// Format version; always 1.
+    /// Format version; always 1. Required in the first document, optional in those of `policy.d`.
+    #[serde(default = "current_version")]
     pub version: u32,
     /// Who runs this node.
     #[serde(default)]
@@ -49,6 +58,13 @@ pub struct Policy {
     #[serde(default, rename = "deviation")]
     pub deviations: Vec<Deviation>,
 }
+
+fn current_version() -> u32 {
+    VERSION
+}
+
+/// The only format version there is.
+pub const VERSION: u32 = 1;
 
 /// Who runs this node.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -184,11 +200,13 @@ pub struct Officer {
     /// Node account; identity comes from the kernel.
     pub user: String,
     /// First day the certificate holds.
+    #[serde(deserialize_with = "day::read")]
     pub certified_on: Date,
     /// Last day it holds.
+    #[serde(deserialize_with = "day::read")]
     pub valid_until: Date,
     /// Set when revoked before its end; from that day on the officer cannot decide.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "day::read_some")]
     pub revoked_on: Option<Date>,
     /// OpenSSH public key, `ssh-ed25519` or `sk-ssh-ed25519@openssh.com`.
     pub key: String,
@@ -205,8 +223,10 @@ pub struct Project {
     /// Institution id: its officers decide.
     pub institution: String,
     /// First day of the plan.
+    #[serde(deserialize_with = "day::read")]
     pub from: Date,
     /// Last day of the plan.
+    #[serde(deserialize_with = "day::read")]
     pub until: Date,
     /// Dataset ids the plan covers.
     #[serde(default)]
@@ -247,8 +267,8 @@ impl Default for Counts {
     }
 }
 
-/// A verdict as policy may set it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// A verdict as policy may set it, mildest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Weight {
     /// Only a note.
@@ -257,6 +277,17 @@ pub enum Weight {
     Review,
     /// Refused.
     Block,
+}
+
+impl Weight {
+    /// The word in the policy file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Review => "review",
+            Self::Block => "block",
+        }
+    }
 }
 
 /// `[frequency]`.
@@ -344,6 +375,7 @@ pub struct Deviation {
     /// Who allowed it.
     pub allowed_by: String,
     /// When.
+    #[serde(deserialize_with = "day::read")]
     pub on: Date,
     /// Why.
     pub reason: String,
@@ -363,12 +395,23 @@ pub struct PolicyError {
     pub message: String,
     /// The accepted values or the way out.
     pub hint: String,
+    /// The same in Japanese.
+    pub japanese: Box<Sentence>,
+}
+
+/// What is wrong and the way out, in one language.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sentence {
+    /// What is wrong, with the value.
+    pub message: String,
+    /// The accepted values or the way out.
+    pub hint: String,
 }
 
 impl Default for Policy {
     fn default() -> Self {
         Self {
-            version: 1,
+            version: VERSION,
             site: Site::default(),
             gate: Gate::default(),
             institutions: Vec::new(),
@@ -383,31 +426,4 @@ impl Default for Policy {
             deviations: Vec::new(),
         }
     }
-}
-
-impl Policy {
-    /// Parses one policy document. `file` is only used to name the place of a mistake.
-    ///
-    /// # Errors
-    /// [`PolicyError`] with the place, the value and the accepted values.
-    pub fn parse(file: &str, text: &str) -> Result<Self, PolicyError> {
-        let policy: Self = toml::from_str(text).map_err(|e| {
-            let (line, column) = e.span().map_or((1, 1), |s| place(text, s.start));
-            PolicyError {
-                file: file.into(),
-                line,
-                column,
-                message: e.message().to_owned(),
-                hint: "see the policy reference, or run: sekisho policy check".into(),
-            }
-        })?;
-        Ok(policy)
-    }
-}
-
-fn place(text: &str, offset: usize) -> (usize, usize) {
-    let before = &text[..offset.min(text.len())];
-    let line = before.matches('\n').count() + 1;
-    let column = before.rsplit('\n').next().map_or(0, |l| l.chars().count()) + 1;
-    (line, column)
 }

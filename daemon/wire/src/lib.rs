@@ -7,7 +7,9 @@
 //! Identity is never part of a message: it is read from the socket (`SO_PEERCRED`).
 
 pub mod airlock;
+pub mod config;
 pub mod descriptor;
+pub mod digest;
 pub mod frame;
 pub mod gate;
 pub mod inspect;
