@@ -42,6 +42,8 @@ pub enum Ask {
     },
     /// Look at the spool now instead of at the next change.
     Rescan,
+    /// Who am I to this node, and what can I do now?
+    Whoami,
 }
 
 /// The airlock's answer.
@@ -73,6 +75,8 @@ pub enum Answer {
     },
     /// To [`Ask::Rescan`].
     Rescanned,
+    /// To [`Ask::Whoami`].
+    Whoami(Whoami),
     /// The answer is no.
     Refused {
         /// Machine-readable.
@@ -81,7 +85,41 @@ pub enum Answer {
         message: String,
         /// The way out.
         hint: String,
+        /// The same two sentences in Japanese; empty when there is no translation.
+        #[serde(default)]
+        message_ja: String,
+        /// See `message_ja`.
+        #[serde(default)]
+        hint_ja: String,
     },
+    /// The airlock itself cannot answer now (notary or database away). Nothing was lost; ask again.
+    Unavailable {
+        /// For people.
+        message: String,
+        /// The way out.
+        hint: String,
+        /// The same two sentences in Japanese.
+        #[serde(default)]
+        message_ja: String,
+        /// See `message_ja`.
+        #[serde(default)]
+        hint_ja: String,
+    },
+}
+
+/// What the asker is to this node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Whoami {
+    /// Node account.
+    pub account: String,
+    /// Projects the account is a member of and whose plan is in force today.
+    pub projects: Vec<String>,
+    /// Officer id, when the account is a certified officer today.
+    pub officer: Option<String>,
+    /// Own requests that are not finished.
+    pub open: u64,
+    /// Requests that wait for this officer's decision.
+    pub waiting: u64,
 }
 
 /// One line of a list.
@@ -99,6 +137,9 @@ pub struct Summary {
     pub verdict: Option<String>,
     /// Number of files.
     pub files: u64,
+    /// Name of the spool entry it came from.
+    #[serde(default)]
+    pub entry: String,
     /// When received, RFC 3339.
     pub received: String,
     /// Why it failed, waits or was rejected.
@@ -112,12 +153,26 @@ pub struct Detail {
     pub summary: Summary,
     /// What the requester declared.
     pub info: sekisho_policy::RequestInfo,
+    /// The files in custody.
+    #[serde(default)]
+    pub files: Vec<HeldFile>,
     /// The judgement, once inspected.
     pub report: Option<RequestReport>,
     /// What happened so far: time, kind, actor, words.
     pub history: Vec<Event>,
     /// Directory of the bag, when released.
     pub bag: Option<String>,
+}
+
+/// A file in custody, or on its way there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldFile {
+    /// Name inside the request.
+    pub name: String,
+    /// SHA-256 of the copy, hex; `None` before custody.
+    pub sha256: Option<String>,
+    /// Size of the copy.
+    pub bytes: Option<u64>,
 }
 
 /// One thing that happened to a request.
