@@ -69,6 +69,9 @@ pub struct FileReport {
     pub verdict: Verdict,
     /// How much of the file was understood, in words, e.g. `whole file: 10,001 lines`.
     pub coverage: String,
+    /// The same in Japanese.
+    #[serde(default)]
+    pub coverage_ja: String,
     /// Every point, worst first.
     pub findings: Vec<Finding>,
 }

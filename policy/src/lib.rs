@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 pub mod canonical;
+pub mod catalogue;
 pub mod facts;
 pub mod finding;
 pub mod request;
