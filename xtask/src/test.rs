@@ -1,0 +1,173 @@
+//! `cargo xtask test`: every check there is, in the order in which a mistake is cheapest to find.
+//!
+//! Invariant: a stage that cannot run counts as failed, never as skipped. The last line is `N passed, N failed`.
+
+use crate::{build, cache, demo, install, process, vm};
+use anyhow::{Context as _, Result, bail};
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+use std::time::Instant;
+
+/// The version of cargo-deny whose configuration is in `.cargo/deny.toml`.
+const CARGO_DENY: &str = "0.20.2";
+
+/// What a stage counted.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+struct Count {
+    passed: u64,
+    failed: u64,
+}
+
+/// A stage: its name and what it does.
+type Stage = (&'static str, fn() -> Result<Count>);
+
+const STAGES: &[Stage] = &[
+    ("format: rustfmt", || one(process::cargo().args(["fmt", "--all", "--check"]))),
+    ("lints: clippy -D warnings", || {
+        one(process::cargo().args(["clippy", "--quiet", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"]))
+    }),
+    ("documents: rustdoc -D warnings", || {
+        one(process::cargo()
+            .args(["doc", "--quiet", "--locked", "--workspace", "--no-deps", "--document-private-items"])
+            .env("RUSTDOCFLAGS", "-D warnings"))
+    }),
+    ("dependencies: cargo deny", deny),
+    ("release build and laboratory", laboratory),
+    ("tests: host and kernels in VMs", tests),
+    ("the whole story: cargo xtask demo", || one_of(demo::play())),
+];
+
+/// Runs everything; the exit code is 0 only when nothing failed.
+pub(crate) fn everything() -> Result<ExitCode> {
+    install::everything()?;
+    say_what_is_judged();
+    let begin = Instant::now();
+    let mut total = Count::default();
+    let mut lines = Vec::new();
+    for (name, work) in STAGES {
+        eprintln!("\n=== {name}");
+        let begin = Instant::now();
+        let count = work().unwrap_or_else(|error| {
+            eprintln!("error: {error:#}");
+            Count { passed: 0, failed: 1 }
+        });
+        total.passed += count.passed;
+        total.failed += count.failed;
+        let seconds = begin.elapsed().as_secs();
+        lines.push(format!("{name:<40} {:>5} passed {:>3} failed {seconds:>5} s", count.passed, count.failed));
+    }
+    println!("\n{}\n\nin {} s", lines.join("\n"), begin.elapsed().as_secs());
+    println!("{} passed, {} failed", total.passed, total.failed);
+    Ok(if total.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The directory of real files with the verdict each must get, where there is one.
+pub(crate) fn shared() -> Option<PathBuf> {
+    let beside = process::workspace().parent().map(|parent| parent.join("shared"));
+    let named = std::env::var_os("SEKISHO_SHARED").map(PathBuf::from);
+    named.or(beside).filter(|path| path.join("data/MANIFEST.tsv").is_file())
+}
+
+fn say_what_is_judged() {
+    match shared() {
+        Some(path) => eprintln!("judged in addition: the real files of {}", path.join("data").display()),
+        None => eprintln!("no shared/data beside the project: judged are files the suite makes or takes from Debian packages"),
+    }
+}
+
+/// A command that is one check.
+fn one(command: &mut Command) -> Result<Count> {
+    one_of(process::run(command))
+}
+
+fn one_of(result: Result<()>) -> Result<Count> {
+    result.map(|()| Count { passed: 1, failed: 0 })
+}
+
+/// Licences, sources and duplicate bans of every dependency. Advisories need a network the suite may not have.
+fn deny() -> Result<Count> {
+    let tools = cache::directory()?.join("tools");
+    let program = tools.join("bin/cargo-deny");
+    if !program.is_file() {
+        let _lock = cache::lock("cargo-deny")?;
+        process::step("cargo-deny: checks licences and sources of dependencies; built once", || {
+            process::run(
+                process::cargo()
+                    .args(["install", "--quiet", "--locked", "cargo-deny", "--version", CARGO_DENY, "--root"])
+                    .arg(&tools),
+            )
+        })?;
+    }
+    let check = ["--offline", "--locked", "check", "bans", "licenses", "sources"];
+    one(Command::new(program).current_dir(process::workspace()).args(check))
+}
+
+/// The lab that the VM tests boot: built here, so that its time is not charged to a test.
+fn laboratory() -> Result<Count> {
+    build::release()?;
+    one_of(vm::prepare())
+}
+
+/// Every libtest target; the ones that need the lab find it through `SEKISHO_LAB`.
+fn tests() -> Result<Count> {
+    let mut cargo = process::cargo();
+    cargo.args(["test", "--locked", "--workspace", "--no-fail-fast"]).env("SEKISHO_LAB", "1");
+    if let Some(shared) = shared() {
+        cargo.env("SEKISHO_SHARED", shared);
+    }
+    count_libtest(&mut cargo)
+}
+
+/// Runs a command, shows what it prints, and adds up libtest's closing lines.
+fn count_libtest(command: &mut Command) -> Result<Count> {
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().context("starting cargo test")?;
+    let output = child.stdout.take().context("cargo test has an output")?;
+    let mut count = Count::default();
+    for line in BufReader::new(output).lines() {
+        let line = line?;
+        eprintln!("{line}");
+        if let Some(more) = closing_line(&line) {
+            count.passed += more.passed;
+            count.failed += more.failed;
+        }
+    }
+    let status = child.wait()?;
+    if !status.success() && count.failed == 0 {
+        // Did not compile, or a test program died without its closing line.
+        count.failed = 1;
+    }
+    if count == Count::default() {
+        bail!("cargo test ran no test");
+    }
+    Ok(count)
+}
+
+/// `test result: ok. 3 passed; 0 failed; 0 ignored; …` An ignored test is a promise nobody checked: it counts as failed.
+fn closing_line(line: &str) -> Option<Count> {
+    let rest = line.strip_prefix("test result: ")?;
+    let number = |word: &str| {
+        rest.split(['.', ';'])
+            .find_map(|part| part.trim().strip_suffix(word)?.trim().parse::<u64>().ok())
+            .unwrap_or(0)
+    };
+    Some(Count { passed: number("passed"), failed: number("failed") + number("ignored") })
+}
+
+/// Where the demo leaves what it printed, for the README's transcripts to be held against.
+pub(crate) fn transcript() -> PathBuf {
+    process::workspace().join(Path::new("target/demo-transcript.txt"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn libtest_closing_lines_are_added_up_and_ignored_tests_count_against() {
+        let line = "test result: FAILED. 3 passed; 1 failed; 2 ignored; 0 measured; 0 filtered out; finished in 0.1s";
+        assert_eq!(closing_line(line), Some(Count { passed: 3, failed: 3 }));
+        assert_eq!(closing_line("test result: ok. 0 passed; 0 failed; 0 ignored"), Some(Count::default()));
+        assert_eq!(closing_line("running 3 tests"), None);
+    }
+}
