@@ -12,6 +12,8 @@ pub mod canonical;
 pub mod catalogue;
 pub mod facts;
 pub mod finding;
+pub mod implied;
+pub mod numbers;
 pub mod request;
 pub mod rules;
 pub mod schema;

@@ -5,8 +5,10 @@
 
 pub mod genotypes;
 pub mod reading;
+pub mod statistics;
 
 use crate::finding::{Finding, Verdict};
+pub use crate::numbers::grouped;
 
 /// One message with its hint, in both languages.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,17 +73,4 @@ impl Finding {
         self.limit = limit.to_string();
         self
     }
-}
-
-/// `12345678` as `12,345,678`.
-pub fn grouped(n: u64) -> String {
-    let digits = n.to_string();
-    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
-    for (i, c) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
-            out.push(',');
-        }
-        out.push(c);
-    }
-    out
 }

@@ -5,9 +5,11 @@
 
 mod genotypes;
 mod reading;
+mod statistics;
 
 pub use genotypes::{BedMatrix, Genotypes, Proof, Site, SiteList, SubjectList, keep};
 pub use reading::{Coverage, Opaque, OpaqueKind, Problem, ProblemKind};
+pub use statistics::{Evidence, Example, Statistics, What, most};
 
 use serde::{Deserialize, Serialize};
 
@@ -43,6 +45,8 @@ pub enum Part {
     SiteList(SiteList),
     /// One row a person, with ids and little else (`.fam`, `.sample`, `.ind`).
     SubjectList(SubjectList),
+    /// Results about groups of people, read row by row.
+    Statistics(Statistics),
     /// Content that is recognised but not read.
     Opaque(Opaque),
 }

@@ -5,6 +5,9 @@
 
 mod individual_genotypes;
 mod reading;
+pub mod small_counts;
+pub mod small_frequencies;
+mod statistics;
 
 use crate::catalogue::reading::coverage;
 use crate::facts::FileFacts;
@@ -24,7 +27,7 @@ pub fn judge(policy: &Policy, _request: &RequestInfo, files: &[FileFacts]) -> Re
                 verdict: Verdict::Pass,
                 coverage,
                 coverage_ja,
-                findings: reading::judge(file),
+                findings: [reading::judge(file), statistics::judge(policy, file)].concat(),
             }
         })
         .collect();

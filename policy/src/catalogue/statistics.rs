@@ -1,0 +1,211 @@
+//! Frequencies, counts and printed tables.
+
+use super::{Words, grouped};
+use crate::facts::{Evidence, Statistics, What};
+
+/// What a piece of evidence says.
+pub fn evidence(table: &Statistics, found: &Evidence) -> Words {
+    let n = grouped(found.number);
+    let of = grouped(table.rows);
+    let min = table.minimum;
+    let floor = (2 * min).saturating_sub(1);
+    let few = min.saturating_sub(1);
+    let copy = "take the filtered copy: sekisho check --fix DIR";
+    let copy_ja = "除外済みの写しを作成してください: sekisho check --fix DIR";
+    match found.what {
+        What::FewSubjects => Words::new(
+            format!("{n} of {of} sites were looked at in fewer than {min} subjects"),
+            format!("leave these sites out, or {copy}"),
+            format!("{of} 部位中 {n} 部位で対象者が {min} 人未満です"),
+            copy_ja,
+        ),
+        What::MaybeFewSubjects => Words::new(
+            format!(
+                "{n} of {of} sites may have been looked at in fewer than {min} subjects (one chromosome a person)"
+            ),
+            format!("print the number of subjects, or {copy}"),
+            format!("{of} 部位中 {n} 部位で対象者が {min} 人未満の可能性があります（一人一本の染色体）"),
+            format!("対象者数を明記するか、{copy_ja}"),
+        ),
+        What::FewCarriers => Words::new(
+            format!("{n} of {of} sites have an allele carried by 1 to {few} subjects"),
+            format!("keep sites whose both alleles have at least {floor} copies; {copy}"),
+            format!("{of} 部位中 {n} 部位でアレルの保有者が 1～{few} 人です"),
+            format!("両アレルとも {floor} 本以上の部位だけを残してください。{copy_ja}"),
+        ),
+        What::MaybeFewCarriers => Words::new(
+            format!("{n} of {of} sites have an allele whose carriers may be fewer than {min}"),
+            format!("keep sites whose both alleles have at least {floor} copies; {copy}"),
+            format!("{of} 部位中 {n} 部位でアレルの保有者が {min} 人未満の可能性があります"),
+            format!("両アレルとも {floor} 本以上の部位だけを残してください。{copy_ja}"),
+        ),
+        What::NoCarriers => Words::new(
+            format!("{n} of {of} sites have an allele that nobody carries"),
+            format!("leave monomorphic sites out; {copy}"),
+            format!("{of} 部位中 {n} 部位で保有者のいないアレルがあります"),
+            format!("単型の部位を除いてください。{copy_ja}"),
+        ),
+        What::SmallGenotype => Words::new(
+            format!("{n} genotype counts are 1 to {few} subjects"),
+            format!("leave these sites out, or {copy}"),
+            format!("遺伝型の人数が 1～{few} 人の箇所が {n} あります"),
+            copy_ja,
+        ),
+        What::NoGenotype => Words::new(
+            format!("{n} genotype counts are zero"),
+            "have the officer judge whether the zeros say something about the group",
+            format!("遺伝型の人数が 0 の箇所が {n} あります"),
+            "0 が集団について何かを示すか、審査担当者の判断を仰いでください",
+        ),
+        What::UnknownSubjects => Words::new(
+            "frequencies without a number of subjects: carriers cannot be counted",
+            "add a column N or AN, or declare subjects (or groups) for this file in request.toml",
+            "対象者数のない頻度です。保有者数を計算できません",
+            "N または AN の列を加えるか、request.toml で対象者数（群ごとなら groups）を申告してください",
+        ),
+        What::SubjectsRefuted => Words::new(
+            "the stated number of subjects does not fit the values",
+            "correct the number of subjects; it must be the number these values were computed from",
+            "記載された対象者数が値と合いません",
+            "値の計算に使った対象者数に訂正してください",
+        ),
+        What::UnclearFractions => Words::new(
+            "a column of fractions that no name explains; they may be frequencies",
+            "name the column after what it holds, or declare its group in request.toml",
+            "列名から意味の分からない割合の列です。頻度の可能性があります",
+            "内容を表す列名にするか、request.toml で群を申告してください",
+        ),
+        What::SmallCount => Words::new(
+            format!("{n} counts of 1 to {few} subjects"),
+            "merge categories, or take the suppressed copy: sekisho check --fix DIR",
+            format!("1～{few} 人の度数が {n} 箇所あります"),
+            "区分を併合するか、秘匿済みの写しを作成してください: sekisho check --fix DIR",
+        ),
+        What::ZeroCount => Words::new(
+            format!("{n} counts of zero"),
+            "have the officer judge whether a zero says something about everybody in its group",
+            format!("0 人の度数が {n} 箇所あります"),
+            "0 がその群の全員について何かを示さないか、審査担当者の判断を仰いでください",
+        ),
+        What::DerivedCount => Words::new(
+            format!("{n} counts of 1 to {few} subjects follow from totals and the other cells"),
+            "hide a second cell in the same row and column, or take the suppressed copy: sekisho check --fix DIR",
+            format!("合計と他のセルから 1～{few} 人と分かる度数が {n} 箇所あります"),
+            "同じ行と列でもう一つのセルを秘匿するか、秘匿済みの写しを作成してください: sekisho check --fix DIR",
+        ),
+        What::ImpliedCount => Words::new(
+            format!("{n} percentages give counts of 1 to {few} subjects"),
+            "merge categories or leave these percentages out",
+            format!("割合から 1～{few} 人と分かる箇所が {n} あります"),
+            "区分を併合するか、その割合を除いてください",
+        ),
+        What::MaybeImpliedCount => Words::new(
+            format!("{n} percentages may stand for fewer than {min} subjects"),
+            "print the counts beside the percentages",
+            format!("{min} 人未満かもしれない割合が {n} 箇所あります"),
+            "割合の横に人数を明記してください",
+        ),
+        What::Unsolved => Words::new(
+            "too many suppressed cells to show that none can be derived",
+            "give the table in smaller parts, or without its totals",
+            "秘匿セルが多すぎて、逆算できないことを確認できません",
+            "表を分けるか、合計を除いてください",
+        ),
+        What::SubjectRows => Words::new(
+            format!("one row a subject: {n} rows"),
+            "release a summary over groups of subjects instead of the rows",
+            format!("一人一行のデータです（{n} 行）"),
+            "行そのものではなく、群ごとの集計を提出してください",
+        ),
+        What::UnclearCounts => Words::new(
+            format!(
+                "{n} whole numbers of 1 to {few} in a column that no name explains; they may be counts of subjects"
+            ),
+            "name the column after what it holds",
+            format!("列名から意味の分からない 1～{few} の整数が {n} 個あります。人数の可能性があります"),
+            "内容を表す列名にしてください",
+        ),
+        What::UnknownBase => Words::new(
+            "percentages without the number of subjects they are taken of",
+            "add the counts, or declare subjects for this file in request.toml",
+            "母数のない割合です",
+            "人数を加えるか、request.toml で対象者数を申告してください",
+        ),
+        What::Extreme => Words::new(
+            format!("{n} minima, maxima or outer percentiles: each may be one subject's value"),
+            "leave them out, or have the officer judge them",
+            format!("最小値・最大値などが {n} 箇所あります。特定の一人の値の可能性があります"),
+            "除くか、審査担当者の判断を仰いでください",
+        ),
+        What::SmallDifference => Words::new(
+            format!("two numbers of subjects differ by 1 to {few}: the difference is a count of subjects"),
+            "leave one of the two numbers out, or have the officer judge what the difference tells",
+            format!("二つの対象者数の差が 1～{few} 人です。差も人数です"),
+            "一方を除くか、差が何を示すか審査担当者の判断を仰いでください",
+        ),
+        What::SubjectFeatures => Words::new(
+            format!("one row a subject, of derived features: {n} rows"),
+            "release the plot (5-4(2)(iii)) or a summary instead of the table",
+            format!("一人一行の特徴量の表です（{n} 行）"),
+            "表ではなく図（5-4(2)(iii)）または集計を提出してください",
+        ),
+        What::FewRows => Words::new(
+            format!("the table describes {n} subjects, fewer than {min}"),
+            "release results about at least this many subjects",
+            format!("対象者が {n} 人で、{min} 人未満です"),
+            "十分な人数についての結果を提出してください",
+        ),
+        What::Unparsed => Words::new(
+            format!("{n} rows or values do not fit the header"),
+            "correct the rows, or write the file again with the tool that made it",
+            format!("見出しと合わない行または値が {n} あります"),
+            "該当行を直すか、元のツールで出力し直してください",
+        ),
+        What::UnclearText => Words::new(
+            format!("{n} lines of text hold numbers that no known table form explains"),
+            "have the officer read them, or give the table as CSV or TSV",
+            format!("既知の表の形では説明できない数値を含む行が {n} あります"),
+            "審査担当者に読んでもらうか、表を CSV や TSV で提出してください",
+        ),
+        What::RunLog => Words::new(
+            "the log of a program run: it may name paths, samples and numbers removed",
+            "leave it out, or have the officer read it",
+            "プログラムの実行ログです。パス、試料名、除外人数を含む可能性があります",
+            "除くか、審査担当者に読んでもらってください",
+        ),
+        What::ExtraDigits => Words::new(
+            format!("{n} numbers have more significant digits than allowed: digits can carry hidden data"),
+            format!("round them, or {copy}"),
+            format!("有効桁数が上限を超える数値が {n} 個あります。余分な桁はデータの隠し場所になります"),
+            format!("丸めるか、{copy_ja}"),
+        ),
+        What::EncodedText => Words::new(
+            format!("{n} long runs of encoded data inside text"),
+            "leave the encoded data out",
+            format!("符号化されたデータと思われる長い文字列が {n} 箇所あります"),
+            "符号化されたデータを除いてください",
+        ),
+        What::Personal => Words::new(
+            format!("personal information in {n} places"),
+            "take the column or the value out",
+            format!("個人情報が {n} 箇所あります"),
+            "該当する列または値を除いてください",
+        ),
+        What::MaybePersonal => Words::new(
+            format!("{n} values that may be personal information"),
+            "take them out, or tell the officer what they are",
+            format!("個人情報の可能性がある値が {n} 個あります"),
+            "除くか、内容を審査担当者に説明してください",
+        ),
+    }
+}
+
+/// The limit was another one when the file was read.
+pub fn other_limit() -> Words {
+    Words::new(
+        "the file was inspected against another limit than the policy in force",
+        "submit the file again",
+        "検査時と現在のポリシーの閾値が異なります",
+        "提出し直してください",
+    )
+}
