@@ -20,6 +20,18 @@ pub struct Job {
     pub request: RequestInfo,
     /// A second descriptor follows, open for writing, for the filtered copy.
     pub fix: bool,
+    /// What other files of the request say about this one, on a second look.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beside: Option<Beside>,
+}
+
+/// Sites and persons listed in companions (`.bim`, `.map`, `.fam`) of a file that has none of its own.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Beside {
+    /// Sites in file order.
+    pub sites: Vec<sekisho_policy::facts::Site>,
+    /// Number of persons, when a list of them was found.
+    pub subjects: Option<u64>,
 }
 
 /// What the inspector sends back.

@@ -1,0 +1,1 @@
+//! Counting what a genotype matrix shows about one person, in a stream.

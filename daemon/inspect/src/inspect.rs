@@ -1,0 +1,165 @@
+//! One file from descriptor to facts.
+
+use crate::detect::{self, Format};
+use crate::lines::Blocks;
+use crate::readers::{self, Context, Flow, Found, Sample, TextReader};
+use crate::shape::Shape;
+use crate::source::{Meter, Source};
+use crate::stream::Stream;
+use sekisho_policy::FileFacts;
+use sekisho_policy::facts::{Coverage, Opaque, OpaqueKind, Part, Problem, ProblemKind};
+use sekisho_wire::inspect::Job;
+use std::fs::File;
+use std::io::Read;
+
+/// Bytes of the beginning that readers choose by.
+const SAMPLE: usize = 256 << 10;
+/// Up to this size the digest is completed even after proof; a larger file blocks without waiting for it.
+const HASH_WHOLE: u64 = 64 << 20;
+/// Bytes between two signs of life.
+const STEP: u64 = 16 << 20;
+
+/// Reads the file, and writes the filtered copy when there is one to offer.
+pub fn run(
+    job: &Job,
+    file: File,
+    copy: Option<File>,
+    progress: impl FnMut(u64) -> bool,
+) -> (FileFacts, Option<String>) {
+    let (Ok(meta), Ok(again)) = (file.metadata(), file.try_clone()) else {
+        return (FileFacts::unreadable(&job.name, "", 0, "the descriptor cannot be used"), None);
+    };
+    let bytes = meta.len();
+    let _ = (again, copy);
+    let (source, meter) = Source::new(file);
+    let context =
+        Context { policy: &job.policy, request: &job.request, name: &job.name, beside: job.beside.as_ref() };
+    let stream = Stream::open(source, meter.clone(), SAMPLE);
+    let mut facts = read(stream, &meter, bytes, &context, progress);
+    facts.path = job.name.clone();
+    (facts, None)
+}
+
+fn read(
+    mut stream: Stream,
+    meter: &Meter,
+    bytes: u64,
+    context: &Context<'_>,
+    mut progress: impl FnMut(u64) -> bool,
+) -> FileFacts {
+    let mut facts = FileFacts { bytes, kind: "unknown".into(), ..FileFacts::default() };
+    let mut proven = false;
+    match detect::format(stream.head(), stream.head_is_all()) {
+        Format::Empty => facts.problems.push(Problem::new(ProblemKind::Empty, "", "")),
+        Format::Opaque { kind, format, detail } => {
+            facts.kind = format.to_ascii_lowercase();
+            // Nothing but refusal comes of these: the rest need not be read.
+            proven = matches!(kind, OpaqueKind::GenotypeMatrix | OpaqueKind::HumanReads);
+            facts.parts.push(Part::Opaque(Opaque { kind, format: format.into(), detail }));
+        }
+        Format::Bed { variant_major } => {
+            let (found, stop) = readers::bed::read(&mut stream, variant_major, context);
+            proven = stop;
+            merge(&mut facts, found);
+        }
+        Format::Binary => {
+            facts.problems.push(Problem::new(ProblemKind::NotText, "byte 0", hex(stream.head())))
+        }
+        Format::Text { carriage } => {
+            let shape = Shape::of(stream.head(), stream.head_is_all());
+            let sample = Sample { head: stream.head(), whole: stream.head_is_all(), shape };
+            let chosen = readers::choose(&sample, context);
+            let mut blocks = Blocks::new(stream, carriage);
+            proven = text(&mut blocks, chosen, meter, &mut facts, &mut progress);
+            facts.problems.extend(blocks.problem.take());
+            if blocks.zeros && !proven {
+                facts.problems.push(Problem::new(ProblemKind::NotText, "", "zero bytes in text"));
+            }
+            if facts.coverage.rows == 0 {
+                (facts.coverage.rows, facts.coverage.unit) = (blocks.count(), "lines".into());
+            }
+            finish(&mut facts, blocks.stream(), meter, bytes, proven);
+            return facts;
+        }
+    }
+    finish(&mut facts, &mut stream, meter, bytes, proven);
+    facts
+}
+
+/// Feeds every reader until the text ends or refusal is proven.
+fn text(
+    blocks: &mut Blocks<Stream>,
+    chosen: Vec<Box<dyn TextReader>>,
+    meter: &Meter,
+    facts: &mut FileFacts,
+    progress: &mut impl FnMut(u64) -> bool,
+) -> bool {
+    let mut readers: Vec<(Box<dyn TextReader>, bool)> = chosen.into_iter().map(|r| (r, true)).collect();
+    let mut proven = false;
+    let mut told = 0;
+    while let Some(block) = blocks.next() {
+        for (reader, reading) in &mut readers {
+            if *reading {
+                match reader.block(&block) {
+                    Flow::More => {}
+                    Flow::Proven => proven = true,
+                    Flow::Leave => *reading = false,
+                }
+            }
+        }
+        if proven {
+            break;
+        }
+        if meter.read() >= told + STEP {
+            told = meter.read();
+            if !progress(told) {
+                break;
+            }
+        }
+    }
+    for (reader, _) in readers {
+        merge(facts, reader.finish());
+    }
+    proven
+}
+
+fn merge(facts: &mut FileFacts, found: Found) {
+    if facts.kind == "unknown" && !found.kind.is_empty() {
+        facts.kind = found.kind;
+        (facts.coverage.rows, facts.coverage.unit) = (found.rows, found.unit.to_owned());
+    }
+    facts.parts.extend(found.parts);
+    facts.problems.extend(found.problems);
+}
+
+/// Reads what is left for the digest, and closes the account.
+fn finish(facts: &mut FileFacts, stream: &mut Stream, meter: &Meter, bytes: u64, proven: bool) {
+    let opaque = facts.parts.iter().any(|p| matches!(p, Part::Opaque(_) | Part::BedMatrix(_)));
+    if !proven || bytes <= HASH_WHOLE {
+        // Through the layers, so that damage is found wherever it is.
+        let mut sink = vec![0; SAMPLE];
+        while matches!(stream.read(&mut sink), Ok(n) if n > 0) {}
+    }
+    facts.problems.extend(stream.problem().filter(|_| !proven || opaque));
+    let whole = meter.read() == bytes;
+    if whole {
+        facts.sha256 = meter.sha256();
+    } else if !proven && facts.problems.is_empty() {
+        facts.problems.push(Problem::new(
+            ProblemKind::NotInspected,
+            "",
+            "the file changed while it was read",
+        ));
+    }
+    facts.coverage = Coverage {
+        read: meter.read(),
+        of: bytes,
+        unwrapped: stream.unwrapped(),
+        stopped_at_proof: proven,
+        ..std::mem::take(&mut facts.coverage)
+    };
+}
+
+fn hex(head: &[u8]) -> String {
+    head.iter().take(16).fold(String::new(), |s, b| s + &format!("{b:02x}"))
+}

@@ -1,0 +1,180 @@
+//! Whole lines from a stream, in large blocks, in bounded memory.
+//!
+//! Readers get blocks, not lines: a reader that must be fast walks the block itself.
+
+use sekisho_policy::facts::{Problem, ProblemKind};
+use std::io::Read;
+
+/// Longest line accepted: a VCF row of some millions of persons.
+pub const LONGEST: usize = 48 << 20;
+const START: usize = 256 << 10;
+
+/// Some complete lines.
+pub struct Block<'a> {
+    /// The lines, each with its line feed (the very last one of a file may lack it).
+    pub text: &'a [u8],
+    /// Number of the first of them, from 1.
+    pub first: u64,
+}
+
+impl<'a> Block<'a> {
+    /// Number and bytes of each line, without line feed and carriage return.
+    pub fn lines(&self) -> impl Iterator<Item = (u64, &'a [u8])> + use<'a> {
+        let first = self.first;
+        split(self.text).enumerate().map(move |(i, line)| (first + i as u64, line))
+    }
+}
+
+/// Lines of a text, without line feed and carriage return; no empty one at the end.
+pub fn split(text: &[u8]) -> impl Iterator<Item = &[u8]> + use<'_> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let (line, after) = match memchr::memchr(b'\n', rest) {
+            Some(at) => (&rest[..at], &rest[at + 1..]),
+            None => (rest, &rest[rest.len()..]),
+        };
+        rest = after;
+        Some(line.strip_suffix(b"\r").unwrap_or(line))
+    })
+}
+
+/// Cuts a stream into blocks of complete lines.
+pub struct Blocks<R> {
+    stream: R,
+    buffer: Vec<u8>,
+    /// Bytes of `buffer` in use.
+    used: usize,
+    /// Bytes of `buffer` given out by the last block.
+    given: usize,
+    next_line: u64,
+    ended: bool,
+    /// Old Macintosh line ends: carriage returns only.
+    carriage: bool,
+    /// Zero bytes were seen.
+    pub zeros: bool,
+    /// What stopped the reading.
+    pub problem: Option<Problem>,
+}
+
+impl<R: Read> Blocks<R> {
+    /// `carriage`: lines end with a carriage return only.
+    pub fn new(stream: R, carriage: bool) -> Self {
+        Self {
+            stream,
+            buffer: vec![0; START],
+            used: 0,
+            given: 0,
+            next_line: 1,
+            ended: false,
+            carriage,
+            zeros: false,
+            problem: None,
+        }
+    }
+
+    /// Lines given out so far.
+    pub fn count(&self) -> u64 {
+        self.next_line - 1
+    }
+
+    /// The stream, for its own account.
+    pub fn stream(&mut self) -> &mut R {
+        &mut self.stream
+    }
+
+    /// The next block; `None` at the end or when a line is too long.
+    pub fn next(&mut self) -> Option<Block<'_>> {
+        self.buffer.copy_within(self.given..self.used, 0);
+        self.used -= self.given;
+        self.given = 0;
+        // Bytes before this hold no line feed.
+        let mut searched = 0;
+        loop {
+            if let Some(end) =
+                memchr::memrchr(b'\n', &self.buffer[searched..self.used]).map(|at| searched + at + 1)
+            {
+                // A short block costs more than it brings: fill up first.
+                if self.ended || self.used == self.buffer.len() {
+                    return Some(self.give(end));
+                }
+            } else {
+                searched = self.used;
+                if self.ended {
+                    return (self.used > 0).then(|| self.give(self.used));
+                }
+            }
+            if self.used == self.buffer.len() {
+                if self.buffer.len() >= LONGEST {
+                    let place = format!("line {}", self.next_line);
+                    let detail = format!("longer than {LONGEST} bytes");
+                    self.problem = Some(Problem::new(ProblemKind::LineTooLong, place, detail));
+                    return None;
+                }
+                let larger = (self.buffer.len() * 2).min(LONGEST);
+                self.buffer.resize(larger, 0);
+            }
+            match self.stream.read(&mut self.buffer[self.used..]) {
+                Ok(0) | Err(_) => self.ended = true,
+                Ok(n) => {
+                    let new = &mut self.buffer[self.used..self.used + n];
+                    self.zeros |= memchr::memchr(0, new).is_some();
+                    if self.carriage {
+                        new.iter_mut().filter(|b| **b == b'\r').for_each(|b| *b = b'\n');
+                    }
+                    self.used += n;
+                }
+            }
+        }
+    }
+
+    fn give(&mut self, end: usize) -> Block<'_> {
+        self.given = end;
+        let text = &self.buffer[..end];
+        let first = self.next_line;
+        let feeds = memchr::memchr_iter(b'\n', text).count() as u64;
+        self.next_line += feeds + u64::from(!text.ends_with(b"\n"));
+        Block { text, first }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn all(text: &[u8]) -> Vec<(u64, Vec<u8>)> {
+        let mut blocks = Blocks::new(text, false);
+        let mut out = Vec::new();
+        while let Some(block) = blocks.next() {
+            out.extend(block.lines().map(|(n, l)| (n, l.to_vec())));
+        }
+        out
+    }
+
+    #[test]
+    fn a_line_over_a_block_boundary_comes_out_whole() {
+        let long = vec![b'x'; START + 17];
+        let text = [b"a\r\n", &long[..], b"\nlast"].concat();
+        assert_eq!(all(&text), vec![(1, b"a".to_vec()), (2, long), (3, b"last".to_vec())]);
+    }
+
+    #[test]
+    fn an_endless_line_is_a_problem_and_not_a_memory_bomb() {
+        let mut blocks = Blocks::new(std::io::repeat(b'x'), false);
+        assert!(blocks.next().is_none());
+        assert_eq!(blocks.problem.as_ref().map(|p| p.kind), Some(ProblemKind::LineTooLong));
+        assert!(blocks.buffer.len() <= LONGEST);
+    }
+
+    proptest! {
+        #[test]
+        fn blocks_hold_every_line_in_order(lines in proptest::collection::vec("[a-z]{0,9}", 0..200)) {
+            let text = lines.join("\n") + "\n";
+            let got: Vec<_> = all(text.as_bytes()).into_iter().map(|(_, l)| String::from_utf8(l).unwrap()).collect();
+            prop_assert_eq!(got, text.lines().map(str::to_owned).collect::<Vec<_>>());
+        }
+    }
+}

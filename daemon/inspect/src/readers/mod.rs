@@ -1,0 +1,81 @@
+//! One reader per format, chosen by content. Several may read the same file in the same pass.
+//!
+//! A reader never fails: what it could not understand it reports as a problem beside what it did. To add one:
+//! a file here with `pub fn plausible(sample, context) -> Option<Box<dyn TextReader>>`, and a line in [`choose`].
+
+pub mod bed;
+
+use crate::lines::Block;
+use crate::shape::Shape;
+use sekisho_policy::facts::{Part, Problem};
+use sekisho_policy::{Policy, RequestInfo};
+use sekisho_wire::inspect::Beside;
+
+/// What every reader may know besides the bytes.
+pub struct Context<'a> {
+    /// Thresholds in force.
+    pub policy: &'a Policy,
+    /// What the requester declared.
+    pub request: &'a RequestInfo,
+    /// The file's name: for looking up declarations about it, never for its kind.
+    pub name: &'a str,
+    /// What the request's other files say about this one.
+    pub beside: Option<&'a Beside>,
+}
+
+/// The beginning of a text.
+pub struct Sample<'a> {
+    /// The first bytes, up to some hundred kilobytes.
+    pub head: &'a [u8],
+    /// `head` is the whole text.
+    pub whole: bool,
+    /// Its shape as a table, if it has one.
+    pub shape: Option<Shape>,
+}
+
+/// What a reader wants next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flow {
+    /// The next block.
+    More,
+    /// Nothing: refusal is proven, the rest of the file changes nothing.
+    Proven,
+    /// Nothing: this is not the reader's format after all. Others go on.
+    Leave,
+}
+
+/// What a reader found.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// The kind, when the reader recognised the file; empty when it did not.
+    pub kind: String,
+    /// Parts to judge.
+    pub parts: Vec<Part>,
+    /// What it could not understand.
+    pub problems: Vec<Problem>,
+    /// Rows understood and what they are called (`lines`, `sites`).
+    pub rows: u64,
+    /// See `rows`.
+    pub unit: &'static str,
+}
+
+impl Found {
+    /// The reader's format was not met.
+    pub fn nothing() -> Self {
+        Self::default()
+    }
+}
+
+/// Reads text in blocks of whole lines.
+pub trait TextReader {
+    /// Takes the next lines.
+    fn block(&mut self, block: &Block<'_>) -> Flow;
+    /// The text has ended, or reading stopped at proof.
+    fn finish(self: Box<Self>) -> Found;
+}
+
+/// Every reader for which this text is plausible. Earlier ones name the kind.
+pub fn choose(_sample: &Sample<'_>, _context: &Context<'_>) -> Vec<Box<dyn TextReader>> {
+    let readers: Vec<Option<Box<dyn TextReader>>> = vec![];
+    readers.into_iter().flatten().collect()
+}

@@ -1,0 +1,95 @@
+//! What this process may still do: read and write descriptors it was given, use memory and time within bounds.
+//!
+//! Landlock takes away every path and TCP, seccomp every system call that is not listed (the process is killed),
+//! rlimits bound memory, time, descriptors and files. Everything is set before a byte of the file is read.
+
+use anyhow::{Context, Result};
+use landlock::{
+    ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetStatus,
+};
+use nix::sys::resource::{Resource, setrlimit};
+use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
+use sekisho_policy::schema::Limits;
+use std::collections::BTreeMap;
+
+/// Enters the sandbox.
+pub fn enter() -> Result<()> {
+    nix::sys::prctl::set_no_new_privs().context("no_new_privs")?;
+    nix::sys::prctl::set_dumpable(false).context("dumpable")?;
+    setrlimit(Resource::RLIMIT_CORE, 0, 0).context("core")?;
+    setrlimit(Resource::RLIMIT_NOFILE, 16, 16).context("nofile")?;
+    setrlimit(Resource::RLIMIT_NPROC, 0, 0).context("nproc")?;
+    landlock()?;
+    seccomp()
+}
+
+/// Narrows memory, time and output to the policy's limits.
+pub fn bound(limits: &Limits) -> Result<()> {
+    let memory = limits.inspect_memory_bytes.max(64 << 20);
+    setrlimit(Resource::RLIMIT_AS, memory, memory).context("as")?;
+    let seconds = limits.inspect_seconds.max(1);
+    setrlimit(Resource::RLIMIT_CPU, seconds, seconds).context("cpu")?;
+    setrlimit(Resource::RLIMIT_FSIZE, limits.file_bytes, limits.file_bytes).context("fsize")
+}
+
+fn landlock() -> Result<()> {
+    let abi = ABI::V5;
+    let status = Ruleset::default()
+        .set_compatibility(CompatLevel::BestEffort)
+        .handle_access(AccessFs::from_all(abi))
+        .and_then(|r| r.handle_access(AccessNet::from_all(abi)))
+        .and_then(Ruleset::create)
+        .and_then(landlock::RulesetCreated::restrict_self)
+        .context("landlock")?;
+    // A kernel without Landlock: seccomp below still refuses every call that takes a path or makes a socket.
+    let _ = status.ruleset == RulesetStatus::NotEnforced;
+    Ok(())
+}
+
+fn seccomp() -> Result<()> {
+    let allowed = [
+        libc::SYS_read,
+        libc::SYS_pread64,
+        libc::SYS_readv,
+        libc::SYS_write,
+        libc::SYS_writev,
+        libc::SYS_lseek,
+        libc::SYS_ftruncate,
+        libc::SYS_recvmsg,
+        libc::SYS_recvfrom,
+        libc::SYS_sendto,
+        libc::SYS_sendmsg,
+        libc::SYS_fstat,
+        // File::metadata; a path that is not empty meets Landlock.
+        libc::SYS_statx,
+        libc::SYS_fcntl,
+        libc::SYS_close,
+        libc::SYS_mmap,
+        libc::SYS_munmap,
+        libc::SYS_mremap,
+        libc::SYS_mprotect,
+        libc::SYS_madvise,
+        libc::SYS_brk,
+        libc::SYS_futex,
+        libc::SYS_getrandom,
+        libc::SYS_clock_gettime,
+        libc::SYS_rt_sigprocmask,
+        libc::SYS_rt_sigaction,
+        libc::SYS_rt_sigreturn,
+        libc::SYS_sigaltstack,
+        libc::SYS_prlimit64,
+        libc::SYS_getpid,
+        libc::SYS_gettid,
+        libc::SYS_tgkill,
+        libc::SYS_restart_syscall,
+        libc::SYS_exit,
+        libc::SYS_exit_group,
+    ];
+    let rules: BTreeMap<i64, Vec<seccompiler::SeccompRule>> =
+        allowed.iter().map(|n| (*n, Vec::new())).collect();
+    let arch = std::env::consts::ARCH.try_into().context("architecture")?;
+    let filter = SeccompFilter::new(rules, SeccompAction::KillProcess, SeccompAction::Allow, arch)
+        .context("seccomp filter")?;
+    let program: BpfProgram = filter.try_into().context("seccomp program")?;
+    seccompiler::apply_filter(&program).context("seccomp")
+}
