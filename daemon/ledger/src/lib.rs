@@ -10,7 +10,11 @@
 //! directories it is given ([`log`], [`bag`]).
 #![forbid(unsafe_code)]
 
+pub mod durable;
 pub mod escape;
+pub mod log;
+pub mod merkle;
+pub mod note;
 pub mod sshsig;
 pub mod statement;
 
