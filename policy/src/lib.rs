@@ -21,5 +21,5 @@ pub mod schema;
 pub use facts::FileFacts;
 pub use finding::{FileReport, Finding, RequestReport, Verdict};
 pub use request::RequestInfo;
-pub use rules::judge;
+pub use rules::{beside, judge};
 pub use schema::{Certificate, Document, Policy, PolicyError};

@@ -10,7 +10,7 @@ use sekisho_policy::FileFacts;
 use sekisho_policy::facts::{Coverage, Opaque, OpaqueKind, Part, Problem, ProblemKind};
 use sekisho_wire::inspect::Job;
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Seek};
 
 /// Bytes of the beginning that readers choose by.
 const SAMPLE: usize = 256 << 10;
@@ -26,7 +26,8 @@ pub fn run(
     copy: Option<File>,
     progress: impl FnMut(u64) -> bool,
 ) -> (FileFacts, Option<String>) {
-    let (Ok(meta), Ok(again)) = (file.metadata(), file.try_clone()) else {
+    // The descriptor may have been read before: a second look shares its offset.
+    let (Ok(meta), Ok(()), Ok(again)) = (file.metadata(), (&file).rewind(), file.try_clone()) else {
         return (FileFacts::unreadable(&job.name, "", 0, "the descriptor cannot be used"), None);
     };
     let bytes = meta.len();

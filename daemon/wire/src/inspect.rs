@@ -4,6 +4,10 @@
 //! descriptor, then, if the job says so, a second descriptor to write the filtered copy to. The inspector
 //! answers with [`Progress`] frames, the last of which is `Done`. Anything else, or silence, is a finding.
 
+mod client;
+
+pub use client::{Answer, AskError, Connection, Input, ask, request};
+
 use sekisho_policy::{Policy, RequestInfo};
 use serde::{Deserialize, Serialize};
 
@@ -22,16 +26,7 @@ pub struct Job {
     pub fix: bool,
     /// What other files of the request say about this one, on a second look.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub beside: Option<Beside>,
-}
-
-/// Sites and persons listed in companions (`.bim`, `.map`, `.fam`) of a file that has none of its own.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Beside {
-    /// Sites in file order.
-    pub sites: Vec<sekisho_policy::facts::Site>,
-    /// Number of persons, when a list of them was found.
-    pub subjects: Option<u64>,
+    pub beside: Option<sekisho_policy::facts::Beside>,
 }
 
 /// What the inspector sends back.

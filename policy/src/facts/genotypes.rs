@@ -114,3 +114,14 @@ pub struct SubjectList {
     /// The columns beside the ids, by role, e.g. `sex`, `phenotype`.
     pub columns: Vec<String>,
 }
+
+/// What companions (`.bim`, `.map`, `.fam`) of the same request say about a file that has no positions of its
+/// own: given to the inspector for a second look.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Beside {
+    /// Sites in file order.
+    pub sites: Vec<Site>,
+    /// Number of persons, when a list of them fits.
+    pub subjects: Option<u64>,
+}

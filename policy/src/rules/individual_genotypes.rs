@@ -10,7 +10,7 @@
 //! request counts towards one union.
 
 use crate::catalogue::genotypes as say;
-use crate::facts::{FileFacts, Genotypes, Part, Proof, Site, SiteList, SubjectList};
+use crate::facts::{Beside, FileFacts, Genotypes, Part, Proof, Site, SiteList, SubjectList};
 use crate::{Finding, Policy, Verdict};
 use std::collections::HashSet;
 
@@ -111,7 +111,7 @@ fn of_bed<'a>(file: usize, sites: &'a SiteList, subjects: &SubjectList) -> Membe
 }
 
 /// The site and subject lists whose lengths fit a `.bed` body; those of the same name first.
-pub fn companions(
+fn companions(
     files: &[FileFacts],
     bed: usize,
     body: u64,
@@ -141,6 +141,37 @@ pub fn companions(
             if fits(m.rows, n.rows) {
                 return Some((m, n));
             }
+        }
+    }
+    None
+}
+
+/// What the request's other files say about file `index`, when that could lift a refusal for want of positions:
+/// the inspector then looks at it a second time.
+pub fn beside(policy: &Policy, files: &[FileFacts], index: usize) -> Option<Beside> {
+    let useful = |s: &SiteList| !s.sites.is_empty() && s.thinned.is_some_and(|t| t <= policy.sites.limit);
+    for part in &files.get(index)?.parts {
+        match part {
+            Part::BedMatrix(bed) => {
+                let (sites, subjects) = companions(files, index, bed.body, bed.variant_major)?;
+                if useful(sites) && sites.distinct > policy.sites.limit {
+                    return Some(Beside { sites: sites.sites.clone(), subjects: Some(subjects.rows) });
+                }
+            }
+            Part::Genotypes(g) if !g.positions && g.most_called > policy.sites.limit => {
+                let stem = stem(&files.get(index)?.path);
+                let mut lists: Vec<(&str, &SiteList)> = Vec::new();
+                for file in files {
+                    lists.extend(file.parts.iter().filter_map(|p| match p {
+                        Part::SiteList(s) if s.rows == g.sites && useful(s) => Some((file.path.as_str(), s)),
+                        _ => None,
+                    }));
+                }
+                lists.sort_by_key(|(path, _)| self::stem(path) != stem);
+                let (_, sites) = lists.first()?;
+                return Some(Beside { sites: sites.sites.clone(), subjects: None });
+            }
+            _ => {}
         }
     }
     None

@@ -9,6 +9,8 @@ pub mod small_counts;
 pub mod small_frequencies;
 mod statistics;
 
+pub use individual_genotypes::beside;
+
 use crate::catalogue::reading::coverage;
 use crate::facts::FileFacts;
 use crate::{FileReport, Policy, RequestInfo, RequestReport, Verdict};

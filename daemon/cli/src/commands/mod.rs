@@ -6,6 +6,7 @@ pub mod check;
 pub mod decide;
 pub mod doctor;
 pub mod policy;
+pub mod report;
 pub mod review;
 pub mod status;
 pub mod submit;

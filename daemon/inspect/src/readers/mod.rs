@@ -7,9 +7,8 @@ pub mod bed;
 
 use crate::lines::Block;
 use crate::shape::Shape;
-use sekisho_policy::facts::{Part, Problem};
+use sekisho_policy::facts::{Beside, Part, Problem};
 use sekisho_policy::{Policy, RequestInfo};
-use sekisho_wire::inspect::Beside;
 
 /// What every reader may know besides the bytes.
 pub struct Context<'a> {
