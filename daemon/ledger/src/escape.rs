@@ -41,7 +41,8 @@ pub fn unescape(text: &str) -> Option<String> {
     (escape(&plain) == text).then_some(plain)
 }
 
-fn invisible(c: char) -> bool {
+/// Could a reader not see this character, or would it move others about?
+pub(crate) fn invisible(c: char) -> bool {
     c.is_control()
         || (c.is_whitespace() && c != ' ' && c != '\u{3000}')
         || matches!(c,

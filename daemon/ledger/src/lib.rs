@@ -10,6 +10,7 @@
 //! directories it is given ([`log`], [`bag`]).
 #![forbid(unsafe_code)]
 
+pub mod bag;
 pub mod durable;
 pub mod escape;
 pub mod log;
