@@ -23,6 +23,8 @@ CREATE TABLE request (
     info          TEXT NOT NULL,
     report        TEXT,
     note          TEXT NOT NULL DEFAULT '',
+    -- Failed on our side: inspection is tried again.
+    retry         BIGINT NOT NULL DEFAULT 0,
     -- The signed decision, kept until the notary has answered, so that a crash loses no signature.
     officer       TEXT,
     statement     TEXT,
@@ -44,7 +46,6 @@ CREATE TABLE file (
     bytes        BIGINT,
     owner_uid    BIGINT,
     ledger_index BIGINT,
-    facts        TEXT,
     PRIMARY KEY (request, name)
 );
 

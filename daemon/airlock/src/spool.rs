@@ -114,7 +114,10 @@ fn names(directory: &mut Dir) -> Result<Vec<Result<String, Vec<u8>>>, Errno> {
 }
 
 fn bad_name(name: &str) -> Option<Fate> {
-    let odd = |c: char| c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    let odd = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    };
     name.chars().any(odd).then(|| {
         Fate::Bad("name", format!("the name {} holds control or invisible characters", name.escape_debug()))
     })
@@ -194,7 +197,10 @@ fn examine_directory(
     let mut directory = match open(at, name) {
         Ok(directory) => directory,
         Err(Errno::EACCES) => {
-            entry.fate = Fate::Bad("unreadable_directory", "the directory cannot be listed (its mode forbids it)".into());
+            entry.fate = Fate::Bad(
+                "unreadable_directory",
+                "the directory cannot be listed (its mode forbids it)".into(),
+            );
             return Ok(());
         }
         Err(e) => return Err(e),

@@ -333,8 +333,13 @@ pub fn mermaid() -> String {
     let mut out = String::from("stateDiagram-v2\n    [*] --> received: dropped into the spool\n");
     for t in TRANSITIONS {
         let (from, to) = (t.from.as_str(), t.to.as_str());
-        let _ =
-            writeln!(out, "    {from} --> {to}: {} by {}, {}", t.act.as_str(), t.actor.as_str(), t.guard.as_str());
+        let _ = writeln!(
+            out,
+            "    {from} --> {to}: {} by {}, {}",
+            t.act.as_str(),
+            t.actor.as_str(),
+            t.guard.as_str()
+        );
     }
     for state in State::ALL.into_iter().filter(|s| s.is_final()) {
         let _ = writeln!(out, "    {} --> [*]", state.as_str());

@@ -5,7 +5,8 @@ use proptest::prelude::*;
 
 fn known() -> impl Strategy<Value = Known> {
     let flags = prop::array::uniform10(any::<bool>());
-    let verdict = prop::option::of(prop::sample::select(vec![Verdict::Pass, Verdict::Review, Verdict::Block]));
+    let verdict =
+        prop::option::of(prop::sample::select(vec![Verdict::Pass, Verdict::Review, Verdict::Block]));
     (flags, prop::option::of(any::<bool>()), verdict).prop_map(|(f, member, verdict)| Known {
         files_held: f[0],
         some_held: f[1],
@@ -74,7 +75,8 @@ proptest! {
     #[test]
     fn a_block_can_never_be_approved(from in prop::sample::select(State::ALL.to_vec()), known in known()) {
         for verdict in [None, Some(Verdict::Block)] {
-            prop_assert!(step(from, Act::Approve, &Known { verdict, ..known.clone() }).is_err());
+            let known = Known { verdict, ..known.clone() };
+            prop_assert!(step(from, Act::Approve, &known).is_err());
         }
     }
 }
@@ -108,6 +110,9 @@ fn one_act_leads_to_one_place_and_every_state_is_reachable() {
 fn the_readme_shows_this_table() {
     let readme = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md"));
     if readme.contains("stateDiagram-v2") {
-        assert!(readme.contains(&mermaid()), "run `sekisho-airlock --states` and put its output into README.md");
+        assert!(
+            readme.contains(&mermaid()),
+            "run `sekisho-airlock --states` and put its output into README.md"
+        );
     }
 }

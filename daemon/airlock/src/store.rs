@@ -53,8 +53,6 @@ pub struct Request {
     pub directory: bool,
     /// What the entry looked like; see [`crate::spool`].
     pub look: String,
-    /// The entry was cleared away (or is no longer ours).
-    pub spool_gone: bool,
     /// Requester's account.
     pub requester: String,
     /// Requester's uid.
@@ -75,6 +73,8 @@ pub struct Request {
     pub statement: Option<String>,
     /// Its signature.
     pub signature: Option<String>,
+    /// Failed on our side: inspection is tried again.
+    pub retry: bool,
     /// Published bag.
     pub bag: Option<String>,
     /// RFC 3339.
@@ -96,8 +96,6 @@ pub struct File {
     pub bytes: Option<u64>,
     /// Owner the notary saw.
     pub owner: Option<u32>,
-    /// The inspector's facts, JSON.
-    pub facts: Option<String>,
 }
 
 /// A new drop.
@@ -128,6 +126,8 @@ pub struct Change {
     pub report: Option<RequestReport>,
     /// Officer, statement, signature.
     pub decision: Option<(String, String, String)>,
+    /// Failed on our side: try again later.
+    pub retry: bool,
     /// Forget the stored decision.
     pub forget_decision: bool,
     /// Published bag.
@@ -169,9 +169,11 @@ impl Store {
                 Box::pin(async move {
                     if sqlite {
                         // FULL: a commit that returned survives a power cut.
-                        for pragma in
-                            ["PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "PRAGMA foreign_keys = ON"]
-                        {
+                        for pragma in [
+                            "PRAGMA journal_mode = WAL",
+                            "PRAGMA synchronous = FULL",
+                            "PRAGMA foreign_keys = ON",
+                        ] {
                             sqlx::query(pragma).execute(&mut *connection).await?;
                         }
                     }
@@ -184,25 +186,17 @@ impl Store {
         Ok(Self { pool })
     }
 
-    /// Is the database there?
-    ///
-    /// # Errors
-    /// See [`StoreError`].
-    pub async fn ping(&self) -> Result<(), StoreError> {
-        sqlx::query("SELECT 1").execute(&self.pool).await?;
-        Ok(())
-    }
-
     /// Writes down a new drop as a request in state `received`.
     ///
     /// # Errors
     /// See [`StoreError`]; the unique index refuses a second claim on the same entry.
     pub async fn receive(&self, drop: &Drop) -> Result<Request, StoreError> {
         let mut tx = self.pool.begin().await?;
-        let number: i64 = sqlx::query("UPDATE counter SET value = value + 1 WHERE name = 'request' RETURNING value")
-            .fetch_one(&mut *tx)
-            .await?
-            .try_get(0)?;
+        let number: i64 =
+            sqlx::query("UPDATE counter SET value = value + 1 WHERE name = 'request' RETURNING value")
+                .fetch_one(&mut *tx)
+                .await?
+                .try_get(0)?;
         let id = format!("R-{number:06}");
         let time = now();
         sqlx::query(
@@ -229,7 +223,8 @@ impl Store {
                 .execute(&mut *tx)
                 .await?;
         }
-        add_event(&mut tx, &id, "received", "sekisho", &format!("seen in the spool as {}", drop.entry)).await?;
+        add_event(&mut tx, &id, "received", "sekisho", &format!("seen in the spool as {}", drop.entry))
+            .await?;
         tx.commit().await?;
         self.request(&id).await?.ok_or(StoreError::Raced(id))
     }
@@ -249,7 +244,10 @@ impl Store {
             .bind(id)
             .execute(&mut *tx)
             .await?;
-        sqlx::query("DELETE FROM file WHERE request = $1 AND sha256 IS NULL").bind(id).execute(&mut *tx).await?;
+        sqlx::query("DELETE FROM file WHERE request = $1 AND sha256 IS NULL")
+            .bind(id)
+            .execute(&mut *tx)
+            .await?;
         for (name, look) in &drop.files {
             sqlx::query("INSERT INTO file (request, name, look) VALUES ($1, $2, $3)")
                 .bind(id)
@@ -297,27 +295,18 @@ impl Store {
         Ok(())
     }
 
-    /// An inspector's facts.
-    ///
-    /// # Errors
-    /// See [`StoreError`].
-    pub async fn facts(&self, id: &str, name: &str, facts: &str) -> Result<(), StoreError> {
-        sqlx::query("UPDATE file SET facts = $1 WHERE request = $2 AND name = $3")
-            .bind(facts)
-            .bind(id)
-            .bind(name)
-            .execute(&self.pool)
-            .await?;
-        Ok(())
-    }
-
     /// What the requester declared.
     ///
     /// # Errors
     /// See [`StoreError`].
     pub async fn declare(&self, id: &str, info: &RequestInfo) -> Result<(), StoreError> {
-        let info = serde_json::to_string(info).map_err(|source| StoreError::Document { what: "info", source })?;
-        sqlx::query("UPDATE request SET info = $1 WHERE id = $2").bind(info).bind(id).execute(&self.pool).await?;
+        let info =
+            serde_json::to_string(info).map_err(|source| StoreError::Document { what: "info", source })?;
+        sqlx::query("UPDATE request SET info = $1 WHERE id = $2")
+            .bind(info)
+            .bind(id)
+            .execute(&self.pool)
+            .await?;
         Ok(())
     }
 
@@ -369,21 +358,24 @@ impl Store {
     ) -> Result<State, StoreError> {
         let to = states::step(request.state, act, known)?;
         let mut tx = self.pool.begin().await?;
-        let moved = sqlx::query("UPDATE request SET state = $1, note = $2, updated = $3 WHERE id = $4 AND state = $5")
-            .bind(to.as_str())
-            .bind(change.note.as_str())
-            .bind(now())
-            .bind(request.id.as_str())
-            .bind(request.state.as_str())
-            .execute(&mut *tx)
-            .await?
-            .rows_affected();
+        let moved = sqlx::query(
+            "UPDATE request SET state = $1, note = $2, updated = $3, retry = $4 WHERE id = $5 AND state = $6",
+        )
+        .bind(to.as_str())
+        .bind(change.note.as_str())
+        .bind(now())
+        .bind(i64::from(change.retry))
+        .bind(request.id.as_str())
+        .bind(request.state.as_str())
+        .execute(&mut *tx)
+        .await?
+        .rows_affected();
         if moved != 1 {
             return Err(StoreError::Raced(request.id.clone()));
         }
         if let Some(report) = &change.report {
-            let text =
-                serde_json::to_string(report).map_err(|source| StoreError::Document { what: "report", source })?;
+            let text = serde_json::to_string(report)
+                .map_err(|source| StoreError::Document { what: "report", source })?;
             sqlx::query("UPDATE request SET report = $1, verdict = $2 WHERE id = $3")
                 .bind(text)
                 .bind(report.verdict.as_str())
@@ -392,10 +384,12 @@ impl Store {
                 .await?;
         }
         if change.forget_decision {
-            sqlx::query("UPDATE request SET officer = NULL, statement = NULL, signature = NULL WHERE id = $1")
-                .bind(request.id.as_str())
-                .execute(&mut *tx)
-                .await?;
+            sqlx::query(
+                "UPDATE request SET officer = NULL, statement = NULL, signature = NULL WHERE id = $1",
+            )
+            .bind(request.id.as_str())
+            .execute(&mut *tx)
+            .await?;
         }
         if let Some((officer, statement, signature)) = &change.decision {
             sqlx::query("UPDATE request SET officer = $1, statement = $2, signature = $3 WHERE id = $4")
@@ -423,7 +417,8 @@ impl Store {
     /// # Errors
     /// See [`StoreError`].
     pub async fn request(&self, id: &str) -> Result<Option<Request>, StoreError> {
-        let row = sqlx::query("SELECT * FROM request WHERE id = $1").bind(id).fetch_optional(&self.pool).await?;
+        let row =
+            sqlx::query("SELECT * FROM request WHERE id = $1").bind(id).fetch_optional(&self.pool).await?;
         row.as_ref().map(read_request).transpose()
     }
 
@@ -466,7 +461,7 @@ impl Store {
     /// See [`StoreError`].
     pub async fn files(&self, id: &str) -> Result<Vec<File>, StoreError> {
         let rows = sqlx::query(
-            "SELECT name, look, sha256, bytes, owner_uid, facts FROM file WHERE request = $1 ORDER BY name",
+            "SELECT name, look, sha256, bytes, owner_uid FROM file WHERE request = $1 ORDER BY name",
         )
         .bind(id)
         .fetch_all(&self.pool)
@@ -479,7 +474,6 @@ impl Store {
                     sha256: row.try_get(2)?,
                     bytes: row.try_get::<Option<i64>, _>(3)?.and_then(|n| u64::try_from(n).ok()),
                     owner: row.try_get::<Option<i64>, _>(4)?.and_then(|n| u32::try_from(n).ok()),
-                    facts: row.try_get(5)?,
                 })
             })
             .collect()
@@ -490,10 +484,11 @@ impl Store {
     /// # Errors
     /// See [`StoreError`].
     pub async fn history(&self, id: &str) -> Result<Vec<Event>, StoreError> {
-        let rows = sqlx::query("SELECT time, kind, actor, words FROM event WHERE request = $1 ORDER BY number")
-            .bind(id)
-            .fetch_all(&self.pool)
-            .await?;
+        let rows =
+            sqlx::query("SELECT time, kind, actor, words FROM event WHERE request = $1 ORDER BY number")
+                .bind(id)
+                .fetch_all(&self.pool)
+                .await?;
         rows.iter()
             .map(|row| {
                 Ok(Event {
@@ -514,7 +509,9 @@ impl Store {
         let rows = sqlx::query("SELECT state, COUNT(*), MIN(received) FROM request GROUP BY state")
             .fetch_all(&self.pool)
             .await?;
-        rows.iter().map(|row| Ok((read_state(&row.try_get::<String, _>(0)?)?, row.try_get(1)?, row.try_get(2)?))).collect()
+        rows.iter()
+            .map(|row| Ok((read_state(&row.try_get::<String, _>(0)?)?, row.try_get(1)?, row.try_get(2)?)))
+            .collect()
     }
 }
 
@@ -553,7 +550,6 @@ fn read_request(row: &AnyRow) -> Result<Request, StoreError> {
         entry: row.try_get("entry")?,
         directory: row.try_get::<String, _>("entry_kind")? == "directory",
         look: row.try_get("entry_look")?,
-        spool_gone: row.try_get::<i64, _>("spool_gone")? != 0,
         requester: row.try_get("requester")?,
         uid: u32::try_from(row.try_get::<i64, _>("requester_uid")?).unwrap_or(u32::MAX),
         state: read_state(&row.try_get::<String, _>("state")?)?,
@@ -570,6 +566,7 @@ fn read_request(row: &AnyRow) -> Result<Request, StoreError> {
         officer: row.try_get("officer")?,
         statement: row.try_get("statement")?,
         signature: row.try_get("signature")?,
+        retry: row.try_get::<i64, _>("retry")? != 0,
         bag: row.try_get("bag")?,
         received: row.try_get("received")?,
         updated: row.try_get("updated")?,
