@@ -125,6 +125,24 @@ pub fn denominator(sample: &[(f64, u32)], rounding: Rounding) -> Option<u64> {
     })
 }
 
+/// Do the fractions of the sample share this denominator beyond chance?
+pub fn shares(sample: &[(f64, u32)], rounding: Rounding, denominator: u64) -> bool {
+    let mut values: Vec<f64> = sample.iter().map(|(v, _)| *v).filter(|v| *v > 0.0 && *v < 1.0).collect();
+    values.sort_by(f64::total_cmp);
+    values.dedup();
+    let all = denominator as f64;
+    let (mut fits, mut luck) = (0_usize, 0.0);
+    for value in &values {
+        let half = rounding.half_unit(*value) * 1.000_001 + 1e-12;
+        let chance = (2.0 * half * all).min(1.0);
+        if (value * all - (value * all).round()).abs() <= half * all {
+            fits += 1;
+            luck += chance.log10();
+        }
+    }
+    fits * 50 >= values.len() * 49 && luck < -6.0
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -191,6 +209,15 @@ mod tests {
     fn fractions_of_nothing_in_common_have_no_denominator() {
         let sample = printed((1..400).map(|k| (f64::from(k).sin() * 43_758.545_3).fract().abs()), 6);
         assert_eq!(denominator(&sample, Rounding::Decimals(6)), None);
+    }
+
+    #[test]
+    fn four_fractions_of_a_known_denominator_are_no_chance() {
+        let sample = printed([3.0, 7.0, 333.0, 401.0].iter().map(|k| k / 2000.0), 6);
+        assert!(shares(&sample, Rounding::Decimals(6), 2000));
+        let sample = printed([0.001_234, 0.5, 0.777_777, 0.3].into_iter(), 6);
+        assert!(!shares(&sample, Rounding::Decimals(6), 2000));
+        assert!(!shares(&[(0.5, 1), (0.2, 1)], Rounding::Decimals(1), 2000), "too coarse to tell");
     }
 
     #[test]

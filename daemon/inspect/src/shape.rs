@@ -213,7 +213,11 @@ fn is_header(first: &[Vec<u8>], below: &[Vec<Vec<u8>>]) -> bool {
         if values.peek().is_none() {
             continue;
         }
-        if values.all(|v| coded(v)) {
+        let numbers = values.clone().all(|v| decimal(v).is_some() || roles::missing(v));
+        if numbers && decimal(cell).is_none() && !roles::missing(cell) {
+            // `C1` above numbers is a name, although it could be a genotype.
+            not += 2;
+        } else if values.all(|v| coded(v)) {
             if coded(cell) { fits += 1 } else { not += 1 }
         }
     }

@@ -4,6 +4,12 @@
 //! a file here with `pub fn plausible(sample, context) -> Option<Box<dyn TextReader>>`, and a line in [`choose`].
 
 pub mod bed;
+pub mod printed;
+pub mod results;
+pub mod sites;
+pub mod tally;
+#[cfg(test)]
+pub mod testing;
 
 use crate::lines::Block;
 use crate::shape::Shape;
@@ -74,7 +80,7 @@ pub trait TextReader {
 }
 
 /// Every reader for which this text is plausible. Earlier ones name the kind.
-pub fn choose(_sample: &Sample<'_>, _context: &Context<'_>) -> Vec<Box<dyn TextReader>> {
+pub fn choose(sample: &Sample<'_>, context: &Context<'_>) -> Vec<Box<dyn TextReader>> {
     let readers: Vec<Option<Box<dyn TextReader>>> = vec![];
-    readers.into_iter().flatten().collect()
+    readers.into_iter().flatten().chain(results::readers(sample, context)).collect()
 }

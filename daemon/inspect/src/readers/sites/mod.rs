@@ -1,0 +1,8 @@
+//! Tables of sites: allele frequencies, genotype counts, association results (`5-4(2)(ii)`).
+
+mod group;
+mod profile;
+pub mod roles;
+pub mod table;
+#[cfg(test)]
+mod tests;

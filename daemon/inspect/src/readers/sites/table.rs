@@ -1,0 +1,614 @@
+//! Tables of sites: frequencies and association results of any tool, one site a row.
+//!
+//! The first rows are kept back to learn how the columns are rounded and how many chromosomes unstated denominators
+//! have; then rows are judged as they stream by.
+
+use super::group::{Group, Row};
+use super::profile::Profile;
+use super::roles::{self, Groups, Role};
+use crate::lines::{self, Block};
+use crate::readers::tally::{Tally, words};
+use crate::readers::{Context, Flow, Found, Sample, TextReader, printed};
+use crate::shape::Delimiter;
+use sekisho_policy::facts::{Part, Problem, ProblemKind, Statistics, What};
+use sekisho_policy::implied::{self, Rounding};
+use sekisho_policy::numbers::grouped;
+use sekisho_policy::rules::small_frequencies::{Ploidy, safe_copies};
+use sekisho_policy::schema::Policy;
+use std::collections::BTreeMap;
+
+/// Bytes and rows kept back before the first row is judged.
+const LEARN_BYTES: usize = 2 << 20;
+const LEARN_ROWS: usize = 20_000;
+/// Longest value a column of words may hold.
+const LONGEST_WORD: usize = 256;
+
+/// Reads a table of sites.
+pub struct SiteTable {
+    policy: Policy,
+    delimiter: Delimiter,
+    header: Vec<String>,
+    data_from: u64,
+    roles: Vec<Role>,
+    groups: Vec<Group>,
+    profiles: Vec<(usize, Profile)>,
+    tests: Option<usize>,
+    chrom: Option<usize>,
+    id: Option<usize>,
+    declared: Option<u64>,
+    declared_groups: BTreeMap<String, u64>,
+    held: Vec<u8>,
+    held_from: u64,
+    learned: bool,
+    tally: Tally,
+    everything: u32,
+    rows: u64,
+    clear: u64,
+    kept: u64,
+    subjects: String,
+    /// The filtered copy so far, when one is wanted.
+    copy: Option<Vec<u8>>,
+    spans: Vec<(usize, usize)>,
+}
+
+/// A reader, when the header speaks of sites and their frequencies, counts or effects.
+pub fn plausible(sample: &Sample<'_>, context: &Context<'_>) -> Option<Box<dyn TextReader>> {
+    SiteTable::open(sample, context, false).map(|t| Box::new(t) as Box<dyn TextReader>)
+}
+
+impl SiteTable {
+    /// See [`plausible`]. `copy`: also write a filtered copy.
+    pub fn open(sample: &Sample<'_>, context: &Context<'_>, copy: bool) -> Option<Self> {
+        let shape = sample.shape.as_ref()?;
+        if shape.header.is_empty() || sample.head.starts_with(b"##fileformat=VCF") {
+            return None;
+        }
+        let mut groups = Groups::default();
+        groups.index("");
+        let tests = shape.header.iter().position(|h| roles::spelling(h.as_bytes()) == "test");
+        let mut found: Vec<Role> =
+            shape.header.iter().map(|h| roles::role(h.as_bytes(), tests.is_some(), &mut groups)).collect();
+        let info = context.request.files.get(context.name);
+        let declared_groups: BTreeMap<String, u64> = info
+            .map(|i| i.groups.iter().map(|(k, n)| (roles::spelling(k.as_bytes()), *n)).collect())
+            .unwrap_or_default();
+        // A column named after a declared group holds that group's frequencies.
+        for (role, name) in found.iter_mut().zip(&shape.header) {
+            let word = roles::spelling(name.as_bytes());
+            if *role == Role::Unknown && declared_groups.contains_key(&word) {
+                *role = Role::Frequency(groups.index(&word));
+            }
+        }
+        let has = |wanted: fn(&Role) -> bool| found.iter().any(wanted);
+        let keyed = has(|r| matches!(r, Role::Id))
+            || (has(|r| matches!(r, Role::Chrom)) && has(|r| matches!(r, Role::Place)))
+            || site_column(&shape.rows).is_some();
+        if !keyed || shape.columns < 3 {
+            return None;
+        }
+        // Site lists and genotype tables have readers of their own.
+        let results = has(|r| {
+            !matches!(
+                r,
+                Role::Chrom
+                    | Role::Place
+                    | Role::Id
+                    | Role::Allele
+                    | Role::Label
+                    | Role::Unknown
+                    | Role::Index
+            )
+        });
+        let numbers = (0..shape.columns).filter(|c| found[*c] == Role::Unknown).any(|c| {
+            shape.rows.iter().filter(|r| r.get(c).is_some_and(|v| printed::parse(v).is_some())).count() * 2
+                > shape.rows.len()
+        });
+        if !results && !numbers {
+            return None;
+        }
+        let mut tally = Tally::default();
+        let everything = tally.name("");
+        let position = |wanted: Role| found.iter().position(|r| *r == wanted);
+        Some(Self {
+            policy: context.policy.clone(),
+            delimiter: shape.delimiter,
+            header: shape.header.clone(),
+            data_from: shape.data_from,
+            chrom: position(Role::Chrom),
+            id: position(Role::Id).or_else(|| site_column(&shape.rows)),
+            groups: plan(&shape.header, &found, &groups, &mut tally),
+            roles: found,
+            profiles: Vec::new(),
+            tests,
+            declared: info.and_then(|i| i.subjects).or(context.request.subjects),
+            declared_groups,
+            held: Vec::new(),
+            held_from: 0,
+            learned: false,
+            tally,
+            everything,
+            rows: 0,
+            clear: 0,
+            kept: 0,
+            subjects: String::new(),
+            copy: copy.then(Vec::new),
+            spans: Vec::new(),
+        })
+    }
+
+    /// Takes what the filtered copy has gained.
+    pub fn take_copy(&mut self) -> Vec<u8> {
+        self.copy.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// The filtered copy in words, after the last row. `None`: it would not help.
+    pub fn copied(&mut self) -> Option<(String, String)> {
+        self.learn();
+        let unfixable =
+            [What::UnknownSubjects, What::SubjectsRefuted, What::UnclearCounts, What::UnclearFractions];
+        self.close();
+        if self.kept == 0 || unfixable.iter().any(|w| self.tally.number(*w) > 0) {
+            return None;
+        }
+        let floor = safe_copies(self.policy.counts.minimum).0;
+        let (kept, rows) = (grouped(self.kept), grouped(self.rows));
+        Some((
+            format!("sites with minor allele count ≥ {floor} kept: {kept} of {rows}"),
+            format!("マイナーアレル数 {floor} 以上の部位を残しました: {rows} 部位中 {kept}"),
+        ))
+    }
+
+    fn lines(&mut self, text: &[u8], first: u64) {
+        for (at, line) in lines::split(text).enumerate() {
+            let number = first + at as u64;
+            if number < self.data_from || line.is_empty() {
+                self.write(line);
+                continue;
+            }
+            let mut spans = std::mem::take(&mut self.spans);
+            spans.clear();
+            let start = line.as_ptr() as usize;
+            spans.extend(self.delimiter.fields(line).map(|f| (f.as_ptr() as usize - start, f.len())));
+            if spans.len() == self.header.len() {
+                self.row(line, &spans, number);
+            } else {
+                self.rows += 1;
+                let (found, wanted) = (spans.len(), self.header.len());
+                self.tally.add(What::Unparsed, self.everything, || {
+                    (format!("line {number}"), format!("{found} fields, {wanted} columns"))
+                });
+            }
+            self.spans = spans;
+        }
+    }
+
+    fn row(&mut self, line: &[u8], spans: &[(usize, usize)], number: u64) {
+        self.rows += 1;
+        let field = |c: usize| &line[spans[c].0..spans[c].0 + spans[c].1];
+        let id = self.id;
+        let place = || match id {
+            Some(id) => format!("line {number} ({})", words(field(id))),
+            None => format!("line {number}"),
+        };
+        let minimum = self.policy.counts.minimum;
+        let ploidy = self.chrom.map_or(Ploidy::OneOrTwo, |c| Ploidy::of_chromosome(field(c)));
+        let slashes_are_alleles =
+            self.tests.is_some_and(|t| matches!(field(t), b"ALLELIC" | b"TREND" | b"allelic" | b"trend"));
+        let row = Row { fields: &field, ploidy, place: &place, slashes_are_alleles };
+        let (mut offends, mut broken) = (false, false);
+        for group in &self.groups {
+            let said = group.judge(&row, &self.policy, &mut self.tally);
+            offends |= said.offends;
+            broken |= said.broken;
+        }
+        let mut long = None;
+        let digits = self.policy.numbers.significant_digits;
+        for (column, role) in self.roles.iter().enumerate() {
+            let text = field(column);
+            match role {
+                Role::Statistic
+                | Role::Fraction
+                | Role::MissingRate
+                | Role::Frequency(_)
+                | Role::GenotypeFraction(_) => {
+                    match printed::parse(text) {
+                        Some(n) => {
+                            // Short texts cannot hold many digits.
+                            if !n.whole && n.significant > digits {
+                                long.get_or_insert(column);
+                                let about = self.everything;
+                                self.tally.add(What::ExtraDigits, about, || (place(), words(text)));
+                            }
+                            broken |= *role == Role::Fraction
+                                && !(-1e-9..=1.000_1).contains(&n.value)
+                                && !self.loose(column);
+                        }
+                        None => broken |= !printed::is_missing(text) && !text.contains(&b','),
+                    }
+                }
+                Role::Place => broken |= printed::parse(text).is_none() && !printed::is_missing(text),
+                Role::Id | Role::Label | Role::Chrom if text.len() > LONGEST_WORD => {
+                    self.tally.add(What::EncodedText, self.everything, || (place(), words(text)));
+                    offends = true;
+                }
+                _ => {}
+            }
+        }
+        if broken {
+            self.tally.add(What::Unparsed, self.everything, || (place(), words(line)));
+        }
+        for (column, profile) in &mut self.profiles {
+            profile.add(field(*column), number, minimum);
+        }
+        if !offends && !broken {
+            self.clear += u64::from(long.is_none());
+            self.kept += 1;
+            match long {
+                Some(_) if self.copy.is_some() => self.write_rounded(line, spans),
+                _ => self.write(line),
+            }
+        }
+    }
+
+    /// INFO scores and the like may exceed one a little; p-values may not.
+    fn loose(&self, column: usize) -> bool {
+        let name = self.header[column].to_ascii_lowercase();
+        !name.starts_with('p')
+    }
+
+    fn write(&mut self, line: &[u8]) {
+        if let Some(copy) = &mut self.copy {
+            copy.extend_from_slice(line);
+            copy.push(b'\n');
+        }
+    }
+
+    fn write_rounded(&mut self, line: &[u8], spans: &[(usize, usize)]) {
+        let digits = self.policy.numbers.significant_digits;
+        let Some(copy) = &mut self.copy else { return };
+        let mut from = 0;
+        for ((start, length), role) in spans.iter().zip(&self.roles) {
+            let text = &line[*start..start + length];
+            let rounds = !matches!(role, Role::Place | Role::Id | Role::Label | Role::Chrom | Role::Allele);
+            let number = printed::parse(text).filter(|n| rounds && !n.whole && n.significant > digits);
+            if let Some(short) = number.and_then(|_| printed::rounded(text, digits)) {
+                copy.extend_from_slice(&line[from..*start]);
+                copy.extend_from_slice(short.as_bytes());
+                from = start + length;
+            }
+        }
+        copy.extend_from_slice(&line[from..]);
+        copy.push(b'\n');
+    }
+
+    /// Learns from the rows held back, then judges them.
+    fn learn(&mut self) {
+        if self.learned {
+            return;
+        }
+        self.learned = true;
+        let held = std::mem::take(&mut self.held);
+        let columns = self.header.len();
+        let mut samples: Vec<Vec<(f64, u32)>> = vec![Vec::new(); columns];
+        let mut shapes = vec![Profile::default(); columns];
+        let mut constant: Vec<Option<Option<u64>>> = vec![None; columns];
+        for (at, line) in lines::split(&held).enumerate() {
+            let number = self.held_from + at as u64;
+            if number < self.data_from || line.is_empty() || self.delimiter.count(line) != columns {
+                continue;
+            }
+            for (column, text) in self.delimiter.fields(line).enumerate() {
+                shapes[column].add(text, number, self.policy.counts.minimum);
+                let whole = printed::count(text);
+                let seen = constant[column].get_or_insert(whole);
+                if *seen != whole {
+                    *seen = None;
+                }
+                for part in text.split(|b| *b == b',') {
+                    if let Some(n) = printed::parse(part).filter(|n| (0.0..=1.0).contains(&n.value)) {
+                        samples[column].push((n.value, n.decimals));
+                    }
+                }
+            }
+        }
+        self.doubt(&shapes, &samples, &constant);
+        self.denominators(&samples, &constant);
+        self.profiles = (0..columns)
+            .filter(|c| self.roles[*c] == Role::Unknown)
+            .map(|c| (c, Profile::default()))
+            .collect();
+        let from = self.held_from;
+        self.lines(&held, from);
+    }
+
+    /// Roles by value: a name does not excuse values that are something else.
+    fn doubt(&mut self, shapes: &[Profile], samples: &[Vec<(f64, u32)>], constant: &[Option<Option<u64>>]) {
+        let stated: Vec<u64> = (0..self.roles.len())
+            .filter_map(|c| match self.roles[c] {
+                Role::Alleles(_) => constant[c].flatten(),
+                Role::Subjects(_) => constant[c].flatten().map(|n| n.saturating_mul(2)),
+                _ => None,
+            })
+            .chain(self.declared.map(|n| n.saturating_mul(2)))
+            .collect();
+        for (column, shape) in shapes.iter().enumerate() {
+            let values = shape.whole + shape.fractions + shape.outside;
+            // Effects and scores are hardly ever whole numbers, let alone all of them.
+            let counts = shape.may_be_counts()
+                && shape.whole == shape.present
+                && (shape.small_above_one > 0 || values >= 20);
+            let disguised = match self.roles[column] {
+                Role::Statistic => counts,
+                // Fractions that share a denominator are frequencies, whatever their name.
+                Role::Fraction if !is_permutation(&self.header[column]) => {
+                    let sample = &samples[column];
+                    shape.small_above_one > 0
+                        || Rounding::of_column(sample).is_some_and(|r| {
+                            stated.iter().any(|n| implied::shares(sample, r, *n))
+                                || implied::denominator(sample, r).is_some()
+                        })
+                }
+                // Rates of missing genotypes are small, and of people, not of chromosomes.
+                Role::MissingRate => {
+                    let sample = &samples[column];
+                    let odd = Rounding::of_column(sample).is_some_and(|r| {
+                        stated
+                            .iter()
+                            .any(|n| implied::shares(sample, r, *n) && !implied::shares(sample, r, n / 2))
+                    });
+                    odd || sample.iter().filter(|(v, _)| *v > 0.2).count() * 4 > sample.len().max(4)
+                }
+                Role::Label => {
+                    shape.numeric() && (shape.may_be_counts() && shape.small > 3 || shape.may_be_fractions())
+                }
+                _ => false,
+            };
+            // Errors codes and the like: words or nothing.
+            if disguised {
+                self.roles[column] = Role::Unknown;
+            }
+        }
+        // Without any named frequency, columns of fractions are taken for what a declared number makes of them.
+        let named = self.groups.iter().any(|g| g.needs_subjects() || !g.columns.copies.is_empty());
+        if !named && self.declared.is_some() {
+            for (column, shape) in shapes.iter().enumerate() {
+                if self.roles[column] == Role::Unknown && shape.may_be_fractions() {
+                    let about = self.tally.name(&self.header[column]);
+                    let mut group = Group { about, declared: self.declared, ..Group::default() };
+                    group.columns.frequencies.push((column, None));
+                    self.groups.push(group);
+                    self.roles[column] = Role::Frequency(u32::MAX);
+                }
+            }
+        }
+    }
+
+    fn denominators(&mut self, samples: &[Vec<(f64, u32)>], constant: &[Option<Option<u64>>]) {
+        let mut groups = std::mem::take(&mut self.groups);
+        let everybody = groups.first().cloned().unwrap_or_default();
+        for (at, group) in groups.iter_mut().enumerate() {
+            for (column, rounding) in group.columns.frequencies.iter_mut().chain(&mut group.columns.fractions)
+            {
+                *rounding = Rounding::of_column(&samples[*column]);
+            }
+            let name = self.header_of(group);
+            if group.declared.is_none() {
+                group.declared =
+                    self.declared_groups.get(&name).copied().or(if at == 0 { self.declared } else { None });
+            }
+            let inferred = group
+                .columns
+                .frequencies
+                .iter()
+                .find_map(|(column, rounding)| implied::denominator(&samples[*column], (*rounding)?));
+            let printed_number = group.columns.alleles.and_then(|c| constant[c]).flatten().or_else(|| {
+                group.columns.subjects.and_then(|c| constant[c]).flatten().map(|n| n.saturating_mul(2))
+            });
+            let has_column = group.columns.alleles.is_some()
+                || group.columns.subjects.is_some()
+                || group.columns.other_copies.is_some();
+            let about = group.about;
+            let stated =
+                printed_number.or(group.declared.filter(|_| !has_column).map(|n| n.saturating_mul(2)));
+            if let (Some(found), Some(stated)) = (inferred, stated) {
+                // Every fraction is a multiple of one over far fewer chromosomes than stated.
+                if found != stated && found.saturating_mul(2) != stated
+                    || (found * 2 == stated && !has_column)
+                {
+                    self.tally.add(What::SubjectsRefuted, about, || {
+                        (
+                            "whole column".into(),
+                            format!("stated {stated} chromosomes, the fractions are of {found}"),
+                        )
+                    });
+                    group.inferred = Some(found).filter(|_| !has_column);
+                }
+            }
+            if !has_column && group.declared.is_none() {
+                group.inferred = inferred;
+            }
+            let ratio = !group.columns.copies.is_empty() && !group.columns.frequencies.is_empty();
+            if group.needs_subjects()
+                && !has_column
+                && !ratio
+                && group.inferred.is_none()
+                && group.declared.is_none()
+            {
+                let names: Vec<&str> =
+                    group.columns.frequencies.iter().map(|(c, _)| self.header[*c].as_str()).collect();
+                let value = names.join(", ");
+                // Copies beside the fraction are judged by themselves; the group is still unknown.
+                self.tally.add(What::UnknownSubjects, about, || (String::new(), value));
+            }
+            if self.subjects.is_empty() {
+                self.subjects = match (group.inferred, group.declared.filter(|_| !has_column)) {
+                    (Some(n), _) => format!("inferred from the fractions: {} chromosomes", grouped(n)),
+                    (None, Some(n)) => format!("declared: {}", grouped(n)),
+                    _ if has_column => "printed in the file".into(),
+                    _ => String::new(),
+                };
+            }
+        }
+        drop(everybody);
+        self.groups = groups;
+    }
+
+    fn header_of(&self, group: &Group) -> String {
+        let column = group.columns.frequencies.first().map(|(c, _)| *c);
+        let stems = ["_af", "_maf", "_freq", "_eaf"];
+        let prefixes = ["af_", "maf_", "freq_", "eaf_", "a1freq_"];
+        let mut word = column.map(|c| roles::spelling(self.header[c].as_bytes())).unwrap_or_default();
+        for stem in stems {
+            word = word.strip_suffix(stem).map(str::to_owned).unwrap_or(word);
+        }
+        for prefix in prefixes {
+            word = word.strip_prefix(prefix).map(str::to_owned).unwrap_or(word);
+        }
+        word
+    }
+
+    /// Evidence about whole columns.
+    fn close(&mut self) {
+        for (column, profile) in std::mem::take(&mut self.profiles) {
+            let about = self.tally.name(&self.header[column]);
+            if profile.may_be_counts() {
+                let (line, value) = profile.first_small.unwrap_or_default();
+                self.tally.add_many(What::UnclearCounts, about, profile.small, || {
+                    (format!("line {line}"), value.to_string())
+                });
+            } else if profile.may_be_fractions() {
+                let (line, value) = profile.first_fraction.unwrap_or_default();
+                self.tally.add_many(What::UnclearFractions, about, profile.fractions, || {
+                    (format!("line {line}"), value.to_string())
+                });
+            } else if profile.numeric() && profile.small > 0 {
+                let (line, value) = profile.first_small.unwrap_or_default();
+                self.tally.add_many(What::UnclearCounts, about, profile.small, || {
+                    (format!("line {line}"), value.to_string())
+                });
+            }
+            if profile.longest > LONGEST_WORD {
+                self.tally
+                    .add(What::EncodedText, about, || (String::new(), format!("{} bytes", profile.longest)));
+            }
+        }
+    }
+
+    fn kind(&self) -> &'static str {
+        let names: Vec<String> = self.header.iter().map(|h| roles::spelling(h.as_bytes())).collect();
+        let has = |wanted: &[&str]| wanted.iter().all(|w| names.iter().any(|n| n == w));
+        const KINDS: [(&str, &[&str]); 22] = [
+            ("plink_frqx", &["c_hom_a1", "c_het"]),
+            ("plink_frq_counts", &["c1", "c2", "g0"]),
+            ("plink_frq_cc", &["maf_a", "maf_u"]),
+            ("plink_frq_strat", &["clst", "maf", "nchrobs"]),
+            ("plink_frq", &["maf", "nchrobs"]),
+            ("plink2_afreq", &["alt_freqs", "obs_ct"]),
+            ("plink2_acount", &["alt_cts", "obs_ct"]),
+            ("plink2_gcount", &["hom_ref_ct", "two_alt_geno_cts"]),
+            ("plink2_hardy", &["hom_a1_ct", "two_ax_ct"]),
+            ("plink_hwe", &["geno", "o_het"]),
+            ("plink_assoc", &["f_a", "f_u"]),
+            ("plink_model", &["aff", "unaff"]),
+            ("plink2_glm", &["test", "obs_ct", "errcode"]),
+            ("plink_regression", &["test", "nmiss"]),
+            ("regenie", &["log10p", "allele0", "genpos"]),
+            ("saige", &["markerid", "tstat", "var"]),
+            ("bolt_lmm", &["p_bolt_lmm_inf"]),
+            ("metal", &["markername", "direction"]),
+            ("gwas_ssf", &["base_pair_location", "effect_allele", "p_value"]),
+            ("tensorqtl", &["ma_samples", "ma_count"]),
+            ("association_results", &["beta", "se"]),
+            ("association_results", &["p"]),
+        ];
+        KINDS.iter().find(|(_, wanted)| has(wanted)).map_or("frequency_table", |(kind, _)| kind)
+    }
+}
+
+impl TextReader for SiteTable {
+    fn block(&mut self, block: &Block<'_>) -> Flow {
+        if self.learned {
+            self.lines(block.text, block.first);
+            return Flow::More;
+        }
+        if self.held.is_empty() {
+            self.held_from = block.first;
+        }
+        self.held.extend_from_slice(block.text);
+        if !self.held.ends_with(b"\n") {
+            self.held.push(b'\n');
+        }
+        if self.held.len() >= LEARN_BYTES || memchr::memchr_iter(b'\n', &self.held).count() >= LEARN_ROWS {
+            self.learn();
+        }
+        Flow::More
+    }
+
+    fn finish(mut self: Box<Self>) -> Found {
+        self.learn();
+        self.close();
+        let kind = self.kind().to_owned();
+        let mut problems = Vec::new();
+        if self.rows == 0 {
+            problems.push(Problem::new(ProblemKind::Malformed, "", "a header without rows"));
+        }
+        let table = Statistics {
+            rows: self.rows,
+            clear: self.clear,
+            minimum: self.policy.counts.minimum,
+            subjects: self.subjects,
+            evidence: self.tally.evidence(),
+        };
+        Found { kind, rows: table.rows, unit: "sites", parts: vec![Part::Statistics(table)], problems }
+    }
+}
+
+/// Empirical p-values are multiples of one over the permutations.
+fn is_permutation(name: &str) -> bool {
+    matches!(
+        roles::spelling(name.as_bytes()).as_str(),
+        "emp1" | "emp2" | "pval_perm" | "p_perm" | "pval_beta"
+    )
+}
+
+/// A column whose values name sites (`rs123`, `1:234:A:G`), whatever its header says.
+fn site_column(rows: &[Vec<Vec<u8>>]) -> Option<usize> {
+    let columns = rows.first()?.len();
+    (0..columns).find(|c| {
+        let named = rows.iter().filter(|r| r.get(*c).is_some_and(|v| crate::roles::site_like(v))).count();
+        named > 0 && named * 10 >= rows.len() * 8
+    })
+}
+
+/// Groups with their columns. A group without numbers of its own is read against everybody's.
+fn plan(header: &[String], roles: &[Role], names: &Groups, tally: &mut Tally) -> Vec<Group> {
+    let mut groups: Vec<Group> =
+        names.names().iter().map(|name| Group { about: tally.name(name), ..Group::default() }).collect();
+    for (column, role) in roles.iter().enumerate() {
+        let mut at = |g: u32, put: &dyn Fn(&mut Group)| {
+            if let Some(group) = groups.get_mut(g as usize) {
+                put(group);
+            }
+        };
+        let minor =
+            matches!(header[column].to_ascii_lowercase().as_str(), "mac" | "ma_count" | "minor_allele_count");
+        match *role {
+            Role::Frequency(g) => at(g, &|x| x.columns.frequencies.push((column, None))),
+            Role::Copies(g) => at(g, &|x| {
+                x.columns.copies.push(column);
+                x.columns.minor_copies |= minor;
+            }),
+            Role::OtherCopies(g) => at(g, &|x| x.columns.other_copies = Some(column)),
+            Role::Alleles(g) => at(g, &|x| x.columns.alleles = Some(column)),
+            Role::Subjects(g) => at(g, &|x| x.columns.subjects = x.columns.subjects.or(Some(column))),
+            Role::Carriers(g) => at(g, &|x| x.columns.carriers.push(column)),
+            Role::Genotype(g) => at(g, &|x| x.columns.genotypes.push(column)),
+            Role::Haploid(g) => at(g, &|x| x.columns.haploid.push(column)),
+            Role::PairedCopies(g) => at(g, &|x| x.columns.paired.push(column)),
+            Role::GenotypeFraction(g) => at(g, &|x| x.columns.fractions.push((column, None))),
+            Role::Slash(g) => at(g, &|x| x.columns.slashes.push(column)),
+            _ => {}
+        }
+    }
+    groups
+}

@@ -1,0 +1,56 @@
+//! Judging bytes in tests, from text to verdict, without a process.
+
+use sekisho_policy::{FileReport, Policy, RequestInfo};
+use sekisho_wire::inspect::Job;
+use std::io::{Seek, Write};
+
+/// The report on a file with this content.
+pub fn check(content: &[u8]) -> FileReport {
+    check_with(content, &Policy::default(), &RequestInfo::default())
+}
+
+/// The report under a policy and a request. The file is called `file`.
+pub fn check_with(content: &[u8], policy: &Policy, request: &RequestInfo) -> FileReport {
+    fix_with(content, policy, request, false).0
+}
+
+/// The report, and the filtered copy with its description.
+pub fn fix_with(
+    content: &[u8],
+    policy: &Policy,
+    request: &RequestInfo,
+    fix: bool,
+) -> (FileReport, Option<(String, Vec<u8>)>) {
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(content).unwrap();
+    file.rewind().unwrap();
+    let mut copy = tempfile::tempfile().unwrap();
+    let job = Job {
+        version: 1,
+        name: "file".into(),
+        policy: policy.clone(),
+        request: request.clone(),
+        fix,
+        beside: None,
+    };
+    let handed = fix.then(|| copy.try_clone().unwrap());
+    let (facts, fixed) = crate::inspect::run(&job, file, handed, |_| true);
+    let report = sekisho_policy::judge(policy, request, std::slice::from_ref(&facts)).files.remove(0);
+    let fixed = fixed.map(|words| {
+        let mut bytes = Vec::new();
+        copy.rewind().unwrap();
+        std::io::Read::read_to_end(&mut copy, &mut bytes).unwrap();
+        (words, bytes)
+    });
+    (report, fixed)
+}
+
+/// The worst finding of a rule, if it found anything.
+pub fn worst<'a>(report: &'a FileReport, rule: &str) -> Option<&'a sekisho_policy::Finding> {
+    report.findings.iter().find(|f| f.rule == rule)
+}
+
+/// The real files, where they are present.
+pub fn shared() -> Option<std::path::PathBuf> {
+    std::env::var_os("SEKISHO_SHARED").map(|p| std::path::PathBuf::from(p).join("data"))
+}
