@@ -5,5 +5,8 @@ use super::{Context, Sample, TextReader};
 
 /// The readers of results for which this text is plausible.
 pub fn readers(sample: &Sample<'_>, context: &Context<'_>) -> Vec<Box<dyn TextReader>> {
-    sites::table::plausible(sample, context).into_iter().collect()
+    [sites::vcf::plausible(sample, context), sites::table::plausible(sample, context)]
+        .into_iter()
+        .flatten()
+        .collect()
 }

@@ -6,3 +6,4 @@ pub mod roles;
 pub mod table;
 #[cfg(test)]
 mod tests;
+pub mod vcf;

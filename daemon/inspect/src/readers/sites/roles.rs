@@ -333,13 +333,9 @@ fn stemmed(word: &str, groups: &mut Groups) -> Option<Role> {
         ("n", Role::Subjects),
     ];
     STEMS.iter().find_map(|(stem, make)| {
-        let group = if word == *stem {
-            Some("")
-        } else if let Some(rest) = word.strip_prefix(stem) {
-            rest.strip_prefix('_')
-        } else {
-            word.strip_suffix(stem).and_then(|rest| rest.strip_suffix('_'))
-        };
+        let after = word.strip_prefix(stem).and_then(|rest| rest.strip_prefix('_'));
+        let before = word.strip_suffix(stem).and_then(|rest| rest.strip_suffix('_'));
+        let group = if word == *stem { Some("") } else { after.or(before) };
         group.map(|g| make(groups.index(g)))
     })
 }
@@ -400,6 +396,7 @@ mod tests {
 
     #[test]
     fn groups_meet_under_one_name() {
+        assert_eq!(roles("AFR_AF")[0].1, "afr");
         let found = roles("AF_case N_cases eas_AF AN_eas AC_Allele2 AF_Allele2 N");
         let names: Vec<&str> = found.iter().map(|(_, n)| n.as_str()).collect();
         assert_eq!(names, ["case", "case", "eas", "eas", "", "", ""]);

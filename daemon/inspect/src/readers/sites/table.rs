@@ -14,7 +14,7 @@ use sekisho_policy::facts::{Part, Problem, ProblemKind, Statistics, What};
 use sekisho_policy::implied::{self, Rounding};
 use sekisho_policy::numbers::grouped;
 use sekisho_policy::rules::small_frequencies::{Ploidy, safe_copies};
-use sekisho_policy::schema::Policy;
+use sekisho_policy::schema::{Policy, Reading};
 use std::collections::BTreeMap;
 
 /// Bytes and rows kept back before the first row is judged.
@@ -580,8 +580,19 @@ fn site_column(rows: &[Vec<Vec<u8>>]) -> Option<usize> {
     })
 }
 
+/// Under the denominator reading, a part of people who are numbered is large enough when its smallest fraction is of
+/// chromosomes enough.
+pub(super) fn everybody_suffices(group: &Group, samples: &[Vec<(f64, u32)>], policy: &Policy) -> bool {
+    policy.frequency.reading == Reading::Denominator
+        && group.columns.frequencies.iter().all(|(column, rounding)| {
+            let half = |v: f64| rounding.map_or(0.0, |r| r.half_unit(v));
+            let smallest = samples[*column].iter().map(|(v, _)| *v).filter(|v| *v > 0.0).fold(1.0, f64::min);
+            1.0 / (smallest + half(smallest)) >= (2 * policy.counts.minimum) as f64
+        })
+}
+
 /// Groups with their columns. A group without numbers of its own is read against everybody's.
-fn plan(header: &[String], roles: &[Role], names: &Groups, tally: &mut Tally) -> Vec<Group> {
+pub(super) fn plan(header: &[String], roles: &[Role], names: &Groups, tally: &mut Tally) -> Vec<Group> {
     let mut groups: Vec<Group> =
         names.names().iter().map(|name| Group { about: tally.name(name), ..Group::default() }).collect();
     for (column, role) in roles.iter().enumerate() {

@@ -35,6 +35,8 @@ fn real_frequency_tables_get_their_verdict_and_their_numbers() {
         ("gwas/regenie_bin_firth_Y1.regenie", Verdict::Pass),
         ("gwas/bolt_example.stats", Verdict::Block),
         ("gwas/eduAttainOkbay.txt", Verdict::Review),
+        ("freq/1kg.sites.vcf.gz", Verdict::Block),
+        ("freq/hail_sampleInfoOnly.vcf", Verdict::Block),
     ] {
         let report = real(file).unwrap();
         assert_eq!(report.verdict, verdict, "{file}: {:#?}", report.findings);
@@ -57,6 +59,8 @@ fn under_the_denominator_reading_only_the_group_counts() {
         ("freq/saige_plinkforGRM.frq", Verdict::Pass),
         ("freq/plinkQC_data.frq", Verdict::Block),
         ("gwas/bolt_example.stats", Verdict::Pass),
+        ("freq/1kg.sites.vcf.gz", Verdict::Pass),
+        ("freq/hail_sampleInfoOnly.vcf", Verdict::Block),
         ("gwas/eduAttainOkbay.txt", Verdict::Review),
         ("freq/hapmap3.hg38.EAF.tsv.gz", Verdict::Review),
     ] {
@@ -252,4 +256,53 @@ fn no_bytes_make_the_reader_panic() {
         }
         let _ = check(text.as_bytes());
     });
+}
+
+/// A VCF without subjects, with these INFO fields.
+fn vcf(infos: &[&str]) -> Vec<u8> {
+    let mut text = String::from("##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n");
+    for (at, info) in infos.iter().enumerate() {
+        text += &format!("1\t{}\trs{at}\tA\tC\t.\tPASS\t{info}\n", 1000 + at);
+    }
+    text.into_bytes()
+}
+
+#[test]
+fn a_sites_vcf_is_judged_by_copies_genotypes_and_groups() {
+    for (info, verdict) in [
+        ("AC=19;AN=2000", Verdict::Pass),
+        ("AC=18;AN=2000", Verdict::Review),
+        ("AC=9;AN=2000", Verdict::Block),
+        ("AC=0;AN=2000", Verdict::Review),
+        ("AC=1995;AN=2000", Verdict::Block),
+        ("AC=40,3;AN=2000", Verdict::Block),
+        ("AC=100;AN=2000;nhomalt=10", Verdict::Pass),
+        ("AC=100;AN=2000;nhomalt=9", Verdict::Block),
+        ("AC=100;AN=2000;AC_Het=80;AC_Hom=20;AC_Hemi=0", Verdict::Review),
+        ("AC=100;AN=2000;AC_Het=82;AC_Hom=18", Verdict::Block),
+        ("AC=100;AN=2000;AC_afr=40;AN_afr=200", Verdict::Pass),
+        ("AC=100;AN=2000;AC_afr=4;AN_afr=200", Verdict::Block),
+        ("AC=100;AN=2000;AC_afr=8;AN_afr=16", Verdict::Block),
+        ("AC=100;AN=2000;AF_afr=0.2", Verdict::Review),
+        ("AC=100;AN=2000;AF_afr=0.005;AN_afr=600", Verdict::Block),
+        ("AC=100;AN=2000;XX=3", Verdict::Review),
+        ("AC=100;AN=2000;DP=3;MQ0=4;VT=SNP", Verdict::Pass),
+        ("AC=100;AN=18", Verdict::Block),
+        ("AC=many;AN=2000", Verdict::Review),
+    ] {
+        let report = check(&vcf(&["AC=400;AN=2000", info]));
+        assert_eq!(report.verdict, verdict, "{info}: {:#?}", report.findings);
+        assert_eq!(report.kind, "vcf_sites");
+    }
+}
+
+#[test]
+fn a_malformed_record_is_a_finding() {
+    for record in ["1\t5\trs1\tA", "one line of prose", "1\tx\trs1\tA\tC\t.\t.\tAC=100;AN=2000"] {
+        let mut text = vcf(&["AC=400;AN=2000"]);
+        text.extend_from_slice(record.as_bytes());
+        text.push(b'\n');
+        assert_ne!(check(&text).verdict, Verdict::Pass, "{record}");
+    }
+    assert_ne!(check(b"##fileformat=VCFv4.2\n").verdict, Verdict::Pass);
 }

@@ -1,0 +1,555 @@
+//! VCF without subjects: AC, AN, AF, NS, MAC, nhomalt, AC_Het, AC_Hom, AC_Hemi, and every `AC_<group>` with its `AN_<group>`.
+
+use super::group::{Group, Row};
+use super::profile::Profile;
+use super::roles::{self, Groups, Role};
+use super::table::{everybody_suffices, plan};
+use crate::lines::{self, Block};
+use crate::readers::tally::{Tally, words};
+use crate::readers::{Context, Flow, Found, Sample, TextReader, printed};
+use sekisho_policy::facts::{Part, Problem, ProblemKind, Statistics, What};
+use sekisho_policy::implied::{self, Rounding};
+use sekisho_policy::numbers::grouped;
+use sekisho_policy::rules::small_frequencies::{Ploidy, safe_copies};
+use sekisho_policy::schema::Policy;
+use std::collections::BTreeSet;
+
+/// Bytes kept back before the first row is judged.
+const LEARN_BYTES: usize = 1 << 20;
+/// Most INFO keys followed.
+const MOST_KEYS: usize = 512;
+/// Longest value of a key that is not words about the variant.
+const LONGEST_WORD: usize = 4096;
+
+/// Reads a VCF whose header names no subject.
+pub struct SitesVcf {
+    policy: Policy,
+    header_done: bool,
+    keys: Vec<String>,
+    roles: Vec<Role>,
+    groups: Vec<Group>,
+    names: Groups,
+    planned: usize,
+    profiles: Vec<Profile>,
+    declared: Option<u64>,
+    declared_groups: Vec<(String, u64)>,
+    held: Vec<u8>,
+    held_from: u64,
+    learned: bool,
+    tally: Tally,
+    everything: u32,
+    rows: u64,
+    clear: u64,
+    kept: u64,
+    values: Vec<(usize, usize)>,
+    copy: Option<Vec<u8>>,
+    left_out: BTreeSet<usize>,
+}
+
+/// A reader, when the text begins as a VCF does.
+pub fn plausible(sample: &Sample<'_>, context: &Context<'_>) -> Option<Box<dyn TextReader>> {
+    SitesVcf::open(sample, context, false).map(|t| Box::new(t) as Box<dyn TextReader>)
+}
+
+impl SitesVcf {
+    /// See [`plausible`]. `copy`: also write a filtered copy.
+    pub fn open(sample: &Sample<'_>, context: &Context<'_>, copy: bool) -> Option<Self> {
+        if !sample.head.starts_with(b"##fileformat=VCF") {
+            return None;
+        }
+        let info = context.request.files.get(context.name);
+        let mut names = Groups::default();
+        names.index("");
+        let mut tally = Tally::default();
+        let everything = tally.name("");
+        Some(Self {
+            policy: context.policy.clone(),
+            header_done: false,
+            keys: Vec::new(),
+            roles: Vec::new(),
+            groups: Vec::new(),
+            names,
+            planned: 0,
+            profiles: Vec::new(),
+            declared: info.and_then(|i| i.subjects).or(context.request.subjects),
+            declared_groups: info
+                .map(|i| i.groups.iter().map(|(k, n)| (roles::spelling(k.as_bytes()), *n)).collect())
+                .unwrap_or_default(),
+            held: Vec::new(),
+            held_from: 0,
+            learned: false,
+            tally,
+            everything,
+            rows: 0,
+            clear: 0,
+            kept: 0,
+            values: Vec::new(),
+            copy: copy.then(Vec::new),
+            left_out: BTreeSet::new(),
+        })
+    }
+
+    /// Takes what the filtered copy has gained.
+    pub fn take_copy(&mut self) -> Vec<u8> {
+        self.copy.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// The filtered copy in words, after the last row. `None`: it would not help.
+    pub fn copied(&mut self) -> Option<(String, String)> {
+        self.learn();
+        if self.kept == 0 || self.tally.number(What::SubjectsRefuted) > 0 {
+            return None;
+        }
+        let floor = safe_copies(self.policy.counts.minimum).0;
+        let (kept, rows) = (grouped(self.kept), grouped(self.rows));
+        let names: Vec<&str> = self.left_out.iter().map(|k| self.keys[*k].as_str()).collect();
+        let (mut en, mut ja) = (
+            format!("sites with minor allele count ≥ {floor} kept: {kept} of {rows}"),
+            format!("マイナーアレル数 {floor} 以上の部位を残しました: {rows} 部位中 {kept}"),
+        );
+        if !names.is_empty() {
+            en += &format!("; INFO keys left out: {}", names.join(", "));
+            ja += &format!("。除いた INFO キー: {}", names.join(", "));
+        }
+        Some((en, ja))
+    }
+
+    /// The number of an INFO key, with its role when it is new.
+    fn key(&mut self, name: &[u8], guess: usize) -> usize {
+        if self.keys.get(guess).is_some_and(|k| k.as_bytes() == name) {
+            return guess;
+        }
+        if let Some(at) = self.keys.iter().position(|k| k.as_bytes() == name) {
+            return at;
+        }
+        if self.keys.len() >= MOST_KEYS {
+            return usize::MAX;
+        }
+        let role = info_role(name, &mut self.names);
+        self.keys.push(words(name));
+        self.roles.push(role);
+        self.profiles.push(Profile::default());
+        self.keys.len() - 1
+    }
+
+    fn lines(&mut self, text: &[u8], first: u64) -> Flow {
+        for (at, line) in lines::split(text).enumerate() {
+            let number = first + at as u64;
+            if line.first() == Some(&b'#') {
+                if line.starts_with(b"#CHROM") {
+                    self.header_done = true;
+                    if line.split(|b| *b == b'\t').count() > 9 {
+                        return Flow::Leave;
+                    }
+                    if self.copy.is_some() {
+                        let floor = safe_copies(self.policy.counts.minimum).0;
+                        let note =
+                            format!("##sekisho_filtered=sites with minor allele count >= {floor} kept");
+                        self.write(note.as_bytes());
+                    }
+                }
+                self.write(line);
+            } else if line.is_empty() {
+                self.write(line);
+            } else {
+                self.row(line, number);
+            }
+        }
+        Flow::More
+    }
+
+    fn row(&mut self, line: &[u8], number: u64) {
+        self.rows += 1;
+        let mut fixed = [(0, 0); 8];
+        let (mut column, mut from) = (0, 0);
+        for tab in memchr::memchr_iter(b'\t', line).chain([line.len()]) {
+            if column < 8 {
+                fixed[column] = (from, tab);
+            }
+            from = tab + 1;
+            column += 1;
+            if column == 8 && !line[tab.min(line.len() - 1)..].contains(&b'\t') {
+                break;
+            }
+        }
+        let field = |c: usize| &line[fixed[c].0..fixed[c].1];
+        if !self.header_done || !(8..=9).contains(&column) || printed::whole(field(1)).is_none() {
+            self.tally.add(What::Unparsed, self.everything, || (format!("line {number}"), words(line)));
+            return;
+        }
+        self.values.clear();
+        self.values.resize(self.keys.len(), (usize::MAX, 0));
+        let info_from = fixed[7].0;
+        let info = field(7);
+        let mut start = 0;
+        let mut guess = 0;
+        for end in memchr::memchr_iter(b';', info).chain([info.len()]) {
+            let entry = &info[start..end];
+            let equals = memchr::memchr(b'=', entry);
+            let name = &entry[..equals.unwrap_or(entry.len())];
+            if equals.is_some() {
+                let key = self.key(name, guess);
+                guess = key.wrapping_add(1);
+                if key != usize::MAX {
+                    if key >= self.values.len() {
+                        self.values.resize(self.keys.len(), (usize::MAX, 0));
+                    }
+                    self.values[key] = (info_from + start + name.len() + 1, info_from + end);
+                } else {
+                    self.tally.add(What::Unparsed, self.everything, || {
+                        (format!("line {number}"), "too many INFO keys".into())
+                    });
+                }
+            }
+            start = end + 1;
+        }
+        if self.planned != self.keys.len() {
+            self.replan();
+        }
+        let values = std::mem::take(&mut self.values);
+        let value = |key: usize| match values.get(key) {
+            Some((from, to)) if *from != usize::MAX => &line[*from..*to],
+            _ => b".".as_slice(),
+        };
+        let place = || format!("line {number} ({}:{} {})", words(field(0)), words(field(1)), words(field(2)));
+        let row = Row {
+            fields: &value,
+            ploidy: Ploidy::of_chromosome(field(0)),
+            place: &place,
+            slashes_are_alleles: false,
+        };
+        let (mut offends, mut broken) = (false, false);
+        for group in &self.groups {
+            let said = group.judge(&row, &self.policy, &mut self.tally);
+            offends |= said.offends;
+            broken |= said.broken;
+        }
+        for (key, role) in self.roles.iter().enumerate() {
+            let (from, to) = values.get(key).copied().unwrap_or((usize::MAX, 0));
+            if from == usize::MAX {
+                continue;
+            }
+            if *role == Role::Unknown {
+                for part in line[from..to].split(|b| *b == b',') {
+                    self.profiles[key].add(part, number, self.policy.counts.minimum);
+                }
+            }
+            if to - from > LONGEST_WORD {
+                self.tally.add(What::EncodedText, self.everything, || (place(), words(&line[from..to])));
+            }
+        }
+        if fixed[2].1 - fixed[2].0 > LONGEST_WORD || fixed[6].1 - fixed[6].0 > LONGEST_WORD {
+            self.tally.add(What::EncodedText, self.everything, || (place(), String::new()));
+        }
+        if broken {
+            self.tally.add(What::Unparsed, self.everything, || (place(), words(info)));
+        }
+        self.values = values;
+        if !offends && !broken {
+            self.clear += 1;
+            self.kept += 1;
+            if self.left_out.is_empty() { self.write(line) } else { self.write_without(line, fixed[7]) }
+        }
+    }
+
+    fn write(&mut self, line: &[u8]) {
+        if let Some(copy) = &mut self.copy {
+            copy.extend_from_slice(line);
+            copy.push(b'\n');
+        }
+    }
+
+    /// The line without the INFO keys that cannot be judged.
+    fn write_without(&mut self, line: &[u8], (from, to): (usize, usize)) {
+        let Some(copy) = &mut self.copy else { return };
+        copy.extend_from_slice(&line[..from]);
+        let before = copy.len();
+        for entry in line[from..to].split(|b| *b == b';') {
+            let name = entry.split(|b| *b == b'=').next().unwrap_or_default();
+            if !self.left_out.iter().any(|k| self.keys[*k].as_bytes() == name) {
+                if copy.len() > before {
+                    copy.push(b';');
+                }
+                copy.extend_from_slice(entry);
+            }
+        }
+        if copy.len() == before {
+            copy.push(b'.');
+        }
+        copy.extend_from_slice(&line[to..]);
+        copy.push(b'\n');
+    }
+
+    /// Groups for the keys met so far.
+    fn replan(&mut self) {
+        let mut fresh = plan(&self.keys, &self.roles, &self.names, &mut self.tally);
+        for (old, new) in self.groups.iter().zip(&mut fresh) {
+            new.declared = old.declared;
+            new.inferred = old.inferred;
+            for (column, rounding) in &mut new.columns.frequencies {
+                *rounding = old.columns.frequencies.iter().find(|(c, _)| c == column).and_then(|(_, r)| *r);
+            }
+        }
+        self.groups = fresh;
+        self.planned = self.keys.len();
+    }
+
+    /// Learns rounding and unstated denominators from the rows held back, then judges them.
+    fn learn(&mut self) -> Flow {
+        if self.learned {
+            return Flow::More;
+        }
+        self.learned = true;
+        let held = std::mem::take(&mut self.held);
+        let mut samples: Vec<Vec<(f64, u32)>> = Vec::new();
+        for line in lines::split(&held).filter(|l| !l.is_empty() && l[0] != b'#') {
+            let info = line.split(|b| *b == b'\t').nth(7).unwrap_or_default();
+            for (at, entry) in info.split(|b| *b == b';').enumerate() {
+                let Some(equals) = memchr::memchr(b'=', entry) else { continue };
+                let key = self.key(&entry[..equals], at);
+                if key == usize::MAX {
+                    continue;
+                }
+                samples.resize(self.keys.len().max(samples.len()), Vec::new());
+                if matches!(self.roles[key], Role::Frequency(_)) {
+                    for part in entry[equals + 1..].split(|b| *b == b',') {
+                        if let Some(n) = printed::parse(part).filter(|n| (0.0..=1.0).contains(&n.value)) {
+                            samples[key].push((n.value, n.decimals));
+                        }
+                    }
+                }
+            }
+        }
+        samples.resize(self.keys.len(), Vec::new());
+        self.replan();
+        self.denominators(&samples);
+        if self.copy.is_some() {
+            self.left_out.extend((0..self.keys.len()).filter(|k| self.roles[*k] == Role::Unknown));
+        }
+        let from = self.held_from;
+        self.lines(&held, from)
+    }
+
+    fn denominators(&mut self, samples: &[Vec<(f64, u32)>]) {
+        let numbered = |g: &Group| g.columns.alleles.is_some() || g.columns.subjects.is_some();
+        let everybody = self.groups.first().is_some_and(numbered);
+        let mut silent = Vec::new();
+        for (at, group) in self.groups.iter_mut().enumerate() {
+            for (column, rounding) in &mut group.columns.frequencies {
+                *rounding = Rounding::of_column(&samples[*column]);
+            }
+            let name = &self.names.names()[at];
+            let declared = self.declared_groups.iter().find(|(k, _)| k == name).map(|(_, n)| *n);
+            group.declared = declared.or(if at == 0 { self.declared } else { None });
+            if !numbered(group) && group.declared.is_none() {
+                group.inferred = group
+                    .columns
+                    .frequencies
+                    .iter()
+                    .find_map(|(column, rounding)| implied::denominator(&samples[*column], (*rounding)?));
+            }
+            let known = numbered(group) || group.declared.is_some() || group.inferred.is_some();
+            let unknown = group.needs_subjects() && !known && group.columns.copies.is_empty();
+            if unknown && !(everybody && everybody_suffices(group, samples, &self.policy)) {
+                silent.push(at);
+            }
+        }
+        for at in silent {
+            let columns: Vec<usize> = self.groups[at].columns.frequencies.iter().map(|(c, _)| *c).collect();
+            if self.copy.is_some() {
+                self.left_out.extend(columns);
+                self.groups[at].columns.frequencies.clear();
+            } else {
+                let names: Vec<&str> = columns.iter().map(|c| self.keys[*c].as_str()).collect();
+                let value = names.join(", ");
+                self.tally.add(What::UnknownSubjects, self.groups[at].about, || (String::new(), value));
+            }
+        }
+    }
+
+    fn close(&mut self) {
+        for (key, profile) in std::mem::take(&mut self.profiles).into_iter().enumerate() {
+            if !profile.numeric() {
+                continue;
+            }
+            let about = self.tally.name(&self.keys[key]);
+            if profile.small > 0 {
+                let (line, value) = profile.first_small.unwrap_or_default();
+                self.tally.add_many(What::UnclearCounts, about, profile.small, || {
+                    (format!("line {line}"), value.to_string())
+                });
+            } else if profile.may_be_fractions() {
+                let (line, value) = profile.first_fraction.unwrap_or_default();
+                self.tally.add_many(What::UnclearFractions, about, profile.fractions, || {
+                    (format!("line {line}"), value.to_string())
+                });
+            }
+        }
+    }
+}
+
+impl TextReader for SitesVcf {
+    fn block(&mut self, block: &Block<'_>) -> Flow {
+        if self.learned {
+            return self.lines(block.text, block.first);
+        }
+        if self.held.is_empty() {
+            self.held_from = block.first;
+        }
+        self.held.extend_from_slice(block.text);
+        if !self.held.ends_with(b"\n") {
+            self.held.push(b'\n');
+        }
+        // Subjects are named in the header: do not hold such a file back.
+        if let Some(at) = memchr::memmem::find(&self.held, b"\n#CHROM") {
+            let line = lines::split(&self.held[at + 1..]).next().unwrap_or_default();
+            if line.split(|b| *b == b'\t').count() > 9 {
+                return Flow::Leave;
+            }
+        }
+        if self.held.len() >= LEARN_BYTES { self.learn() } else { Flow::More }
+    }
+
+    fn finish(mut self: Box<Self>) -> Found {
+        if self.learn() == Flow::Leave || self.subjects_named() {
+            return Found::nothing();
+        }
+        self.close();
+        let mut problems = Vec::new();
+        if !self.header_done {
+            problems.push(Problem::new(ProblemKind::Malformed, "", "no #CHROM line"));
+        } else if self.rows == 0 {
+            problems.push(Problem::new(ProblemKind::Malformed, "", "a header without records"));
+        }
+        let table = Statistics {
+            rows: self.rows,
+            clear: self.clear,
+            minimum: self.policy.counts.minimum,
+            subjects: if self.keys.iter().any(|k| k == "AN") {
+                "AN in every record".into()
+            } else {
+                String::new()
+            },
+            evidence: self.tally.evidence(),
+        };
+        Found {
+            kind: "vcf_sites".into(),
+            rows: table.rows,
+            unit: "sites",
+            parts: vec![Part::Statistics(table)],
+            problems,
+        }
+    }
+}
+
+impl SitesVcf {
+    /// The header was left unread because it names subjects.
+    fn subjects_named(&self) -> bool {
+        !self.header_done && self.rows == 0 && !self.held.is_empty()
+    }
+}
+
+/// INFO keys that describe the site, the reads or the caller and count no people.
+fn info_role(name: &[u8], groups: &mut Groups) -> Role {
+    const WORDS: [&str; 34] = [
+        "aa",
+        "vt",
+        "svtype",
+        "snpsource",
+        "culprit",
+        "set",
+        "ann",
+        "csq",
+        "eff",
+        "lof",
+        "nmd",
+        "rs",
+        "geneinfo",
+        "vc",
+        "clnsig",
+        "clndn",
+        "clnhgvs",
+        "clnrevstat",
+        "mc",
+        "vp",
+        "sao",
+        "ssr",
+        "wgt",
+        "dbsnpbuildid",
+        "origin",
+        "allele_type",
+        "variant_type",
+        "multiallelic",
+        "cosmic_id",
+        "gene",
+        "func",
+        "vep",
+        "cs",
+        "tsa",
+    ];
+    const NUMBERS: [&str; 48] = [
+        "dp",
+        "dp4",
+        "mq",
+        "mq0",
+        "mq0f",
+        "qd",
+        "fs",
+        "sor",
+        "baseqranksum",
+        "mqranksum",
+        "readposranksum",
+        "clippingranksum",
+        "haplotypescore",
+        "hrun",
+        "inbreedingcoeff",
+        "vqslod",
+        "end",
+        "cipos",
+        "ciend",
+        "homlen",
+        "homseq",
+        "svlen",
+        "gq_mean",
+        "gq_stddev",
+        "erate",
+        "theta",
+        "avgpost",
+        "exchet",
+        "raw_mq",
+        "mqb",
+        "rpb",
+        "vdb",
+        "bqb",
+        "mqsb",
+        "sgb",
+        "idv",
+        "imf",
+        "as_fs",
+        "as_sor",
+        "as_qd",
+        "as_vqslod",
+        "dels",
+        "icf",
+        "af1",
+        "vdbp",
+        "dr2",
+        "er2",
+        "hwe",
+    ];
+    let word = roles::spelling(name);
+    if WORDS.contains(&word.as_str()) {
+        return Role::Label;
+    }
+    if NUMBERS.contains(&word.as_str()) {
+        return Role::Statistic;
+    }
+    match word.as_str() {
+        "ccc" => Role::Alleles(groups.index("mle")),
+        _ => match roles::role(name, false, groups) {
+            // Column names that INFO does not have.
+            Role::Place | Role::Chrom | Role::Id | Role::Allele => Role::Unknown,
+            role => role,
+        },
+    }
+}
