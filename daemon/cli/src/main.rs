@@ -4,8 +4,11 @@
 //! caller from the kernel, or works on files the caller may read anyway.
 #![forbid(unsafe_code)]
 
+mod airlock;
 mod commands;
 mod language;
+mod signing;
+mod terminal;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -18,7 +21,7 @@ struct Cli {
     #[arg(long, global = true)]
     json: bool,
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
 }
 
 #[derive(Subcommand)]
@@ -50,7 +53,8 @@ enum Command {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let json = cli.json;
-    let result = match cli.command {
+    let Some(command) = cli.command else { return commands::overview::run(json) };
+    let result = match command {
         Command::Check(args) => commands::check::run(&args, json),
         Command::Submit(args) => commands::submit::run(&args, json),
         Command::Status(args) => commands::status::run(&args, json),

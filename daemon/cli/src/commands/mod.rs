@@ -5,6 +5,7 @@
 pub mod check;
 pub mod decide;
 pub mod doctor;
+pub mod overview;
 pub mod policy;
 pub mod report;
 pub mod review;
@@ -42,9 +43,10 @@ impl Failure {
                 serde_json::json!({"error": {"message": self.message, "hint": self.hint, "code": self.code}})
             );
         } else {
-            eprintln!("sekisho: error: {}", self.message);
+            let language = crate::language::Language::of_caller();
+            eprintln!("sekisho: {}: {}", language.pick("error", "エラー"), self.message);
             if !self.hint.is_empty() {
-                eprintln!("hint: {}", self.hint);
+                eprintln!("{}: {}", language.pick("hint", "対応"), self.hint);
             }
         }
         ExitCode::from(self.code)
