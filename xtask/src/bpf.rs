@@ -4,14 +4,12 @@
 //! 1. Debian's `rustc-web` with `libstd-rust-web-dev-bpf`: a prebuilt `core` for `bpfel-unknown-none`;
 //! 2. a rustup nightly with the `rust-src` component: `-Z build-std=core`.
 //!
-//! Both need `bpf-linker`. What is missing is named, with the command that installs it.
+//! Both need `bpf-linker`. A missing toolchain is named, with the command that installs it.
 
 use anyhow::{Context, Result, bail};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
-/// The pinned linker: 0.13 wants a newer LLVM than Debian 12 and rustup's stable carry.
-pub const LINKER_VERSION: &str = "0.10.3";
 const TARGET: &str = "bpfel-unknown-none";
 const PACKAGE: &str = "sekisho-gate-ebpf";
 /// Debian's compiler of `rustc-web`.
@@ -26,12 +24,11 @@ enum Toolchain {
     Nightly,
 }
 
-/// Builds the object of `workspace` (its root directory) and puts it at `out`.
+/// Builds the object of `workspace` (its root directory) with the given `bpf-linker` and puts it at `out`.
 ///
 /// # Errors
-/// When no toolchain or linker is there (the message says how to get one), or the build fails.
-pub fn build(workspace: &Path, out: &Path) -> Result<()> {
-    let linker = linker()?;
+/// When no toolchain is there (the message says how to get one), or the build fails.
+pub(crate) fn build(workspace: &Path, linker: &Path, out: &Path) -> Result<()> {
     let toolchain = toolchain()?;
     let target_dir = workspace.join("target/bpf");
     let mut cargo = match toolchain {
@@ -54,7 +51,7 @@ pub fn build(workspace: &Path, out: &Path) -> Result<()> {
     }
     let status = cargo
         .current_dir(workspace)
-        .env("CARGO_TARGET_BPFEL_UNKNOWN_NONE_LINKER", &linker)
+        .env("CARGO_TARGET_BPFEL_UNKNOWN_NONE_LINKER", linker)
         .env("RUSTFLAGS", "-C debuginfo=2 -C link-arg=--btf")
         .args([
             "--quiet",
@@ -82,26 +79,9 @@ pub fn build(workspace: &Path, out: &Path) -> Result<()> {
     Ok(())
 }
 
-/// What is missing to build the object: one line per thing, with the command that installs it. Empty when
-/// [`build`] can work.
-pub fn missing() -> Vec<String> {
-    [linker().err(), toolchain().err()].into_iter().flatten().map(|e| format!("{e:#}")).collect()
-}
-
-fn linker() -> Result<PathBuf> {
-    let cached = cache().map(|dir| dir.join("tools/bin"));
-    let on_path = std::env::var_os("PATH").unwrap_or_default();
-    cached
-        .into_iter()
-        .chain(std::env::split_paths(&on_path))
-        .map(|dir| dir.join("bpf-linker"))
-        .find(|file| file.is_file())
-        .with_context(|| {
-            format!(
-                "bpf-linker is not installed\nhint: cargo install bpf-linker --version {LINKER_VERSION} --root {}",
-                cache().unwrap_or_default().join("tools").display()
-            )
-        })
+/// Can this machine compile for BPF?
+pub(crate) fn has_toolchain() -> bool {
+    toolchain().is_ok()
 }
 
 fn toolchain() -> Result<Toolchain> {
@@ -123,12 +103,4 @@ fn toolchain() -> Result<Toolchain> {
 fn answer(command: &mut Command) -> Option<String> {
     let output = command.env_remove("RUSTC").output().ok()?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
-}
-
-/// `$XDG_CACHE_HOME/sekisho` or `~/.cache/sekisho`.
-fn cache() -> Option<PathBuf> {
-    let set = |name| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
-    set("XDG_CACHE_HOME")
-        .or_else(|| set("HOME").map(|home| home.join(".cache")))
-        .map(|dir| dir.join("sekisho"))
 }

@@ -1,2 +1,56 @@
 //! The one place that knows how to build, install, boot, test and bench Sekisho.
-fn main() {}
+//!
+//! Invariants: whatever is missing is installed or named, never skipped in silence; everything kept between runs
+//! lives in one cache directory, made under a lock and moved into place only when complete; what a command prints
+//! for people goes to standard error, so that standard output belongs to the thing it ran.
+
+mod bpf;
+mod build;
+mod cache;
+mod guest;
+mod image;
+mod install;
+mod kernel;
+mod lab;
+mod process;
+mod product;
+mod protocol;
+mod vm;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Builds, installs, boots and tests Sekisho.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Install what this machine lacks: Debian packages and the BPF linker.
+    Install,
+    /// Build the release binaries and the BPF object into target/release.
+    Build,
+    /// Run things in the lab: a virtual machine with the product installed.
+    #[command(subcommand)]
+    Vm(vm::Command),
+    /// The lab's hand inside the guest; started there by systemd.
+    #[command(hide = true)]
+    Guest,
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Install => install::everything().map(|()| ExitCode::SUCCESS),
+        Command::Build => install::for_build().and_then(|()| build::release()).map(|()| ExitCode::SUCCESS),
+        Command::Vm(command) => return vm::main(command),
+        Command::Guest => guest::serve().map(|()| ExitCode::SUCCESS),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}

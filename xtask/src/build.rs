@@ -1,0 +1,36 @@
+//! The one release build: every installed program, and the BPF object.
+
+use crate::{bpf, install, process};
+use anyhow::{Result, ensure};
+use std::path::PathBuf;
+
+/// The packages whose binaries are installed; each is named like its binary.
+pub(crate) const PROGRAMS: &[&str] =
+    &["sekisho", "sekisho-gate", "sekisho-airlock", "sekisho-inspect", "sekisho-notary"];
+
+/// The kernel programs' file name in the release directory.
+pub(crate) const OBJECT: &str = "gate.bpf.o";
+
+/// `target/release`, whatever the target directory is.
+pub(crate) fn directory() -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
+    process::workspace().join(target).join("release")
+}
+
+/// Builds `target/release/*`. Cargo itself decides what is out of date, and shows what it does.
+pub(crate) fn release() -> Result<()> {
+    let mut cargo = process::cargo();
+    cargo.args(["build", "--release", "--locked"]);
+    for program in PROGRAMS {
+        cargo.args(["--bin", program]);
+    }
+    process::run(&mut cargo)?;
+    let linker = install::bpf_linker()?;
+    let object = directory().join(OBJECT);
+    process::step("BPF object", || bpf::build(&process::workspace(), &linker, &object))?;
+    for file in PROGRAMS.iter().chain([&OBJECT]) {
+        let path = directory().join(file);
+        ensure!(path.is_file(), "the build did not make {}", path.display());
+    }
+    Ok(())
+}

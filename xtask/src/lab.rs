@@ -1,0 +1,347 @@
+//! The lab: one virtual machine with the product installed, and a line to run things in it.
+//!
+//! Every boot is fresh (overlays are thrown away) and shares nothing writable with any other, so that labs may run
+//! side by side. The line is a virtio-serial port; nothing goes over the guest's network.
+
+use crate::image::Image;
+use crate::kernel::Kernel;
+use crate::protocol::{self, Frame, Job, Kind, Who};
+use crate::{build, install, process, product};
+use anyhow::{Context as _, Result, bail, ensure};
+use std::fs;
+use std::io::{ErrorKind, Read as _};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// The first process of the guest.
+const INIT: &str = include_str!("../lab/init.sh");
+/// Longest the guest may take to answer, and again to finish booting: slow machines emulate slowly.
+const BOOT_LIMIT: Duration = Duration::from_secs(240);
+
+/// Whether the gate runs, and how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Gate {
+    /// The gate enforces.
+    On,
+    /// The gate is not started at all.
+    Off,
+    /// The gate decides and records, but allows.
+    Audit,
+}
+
+/// What a lab is to be like.
+pub(crate) struct Options {
+    /// The gate.
+    pub gate: Gate,
+    /// Files and directories for `/tmp/in`.
+    pub copy: Vec<PathBuf>,
+    /// A port of 127.0.0.1 that leads to the guest's sshd.
+    pub ssh_port: Option<u16>,
+}
+
+/// Everything a lab is booted from.
+pub(crate) struct Parts {
+    image: Image,
+    kernel: Kernel,
+    initrd: PathBuf,
+    product: PathBuf,
+}
+
+impl Parts {
+    /// Installs, builds and makes what is missing.
+    pub(crate) fn prepare(series: &str) -> Result<Self> {
+        install::everything()?;
+        // The compiler wants the processors, the image and the kernel mostly the network: both at once.
+        let (built, made) = std::thread::scope(|scope| {
+            let build = scope.spawn(build::release);
+            let made = Kernel::fetch(series).and_then(|kernel| Ok((kernel, Image::make()?)));
+            (build.join(), made)
+        });
+        built.map_err(|_| anyhow::anyhow!("the release build panicked"))??;
+        let (kernel, image) = made?;
+        let initrd = kernel.initrd(INIT)?;
+        let product = product::archive(&image)?;
+        Ok(Self { image, kernel, initrd, product })
+    }
+
+    /// The image, with the lab's keys.
+    pub(crate) fn image(&self) -> &Image {
+        &self.image
+    }
+}
+
+/// How a job ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// With this exit code.
+    Code(i32),
+    /// Not within its time.
+    TimedOut,
+}
+
+/// Which of a job's outputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stream {
+    /// Standard output.
+    Output,
+    /// Standard error.
+    Error,
+}
+
+/// A running virtual machine; switched off when dropped.
+pub(crate) struct Lab {
+    qemu: Child,
+    line: UnixStream,
+    received: Vec<u8>,
+    jobs: u32,
+    gate: Gate,
+    directory: tempfile::TempDir,
+}
+
+impl Lab {
+    /// Boots up to the moment before the gate starts.
+    pub(crate) fn boot(parts: &Parts, options: &Options) -> Result<Self> {
+        let directory = tempfile::Builder::new().prefix("sekisho-vm-").tempdir()?;
+        pack_run(&directory.path().join("run.tar"), options)?;
+        let socket = directory.path().join("line");
+        let listener = UnixListener::bind(&socket)?;
+        let mut qemu = qemu(parts, options, directory.path())?
+            .stdin(Stdio::null())
+            .stdout(fs::File::create(directory.path().join("qemu.log"))?)
+            .stderr(fs::File::options().append(true).open(directory.path().join("qemu.log"))?)
+            .spawn()
+            .context("qemu-system-x86_64")?;
+        let line = match accept(&listener, &mut qemu) {
+            Ok(line) => line,
+            Err(error) => {
+                let log = fs::read_to_string(directory.path().join("qemu.log")).unwrap_or_default();
+                return Err(error.context(log));
+            }
+        };
+        let mut lab = Self { qemu, line, received: Vec::new(), jobs: 0, gate: options.gate, directory };
+        match lab.receive(Instant::now() + BOOT_LIMIT)? {
+            Some(Frame { kind: Kind::Hello, .. }) => Ok(lab),
+            Some(frame) => bail!("the guest said {:?} before hello", frame.kind),
+            None => bail!("the guest did not answer within {} s\n{}", BOOT_LIMIT.as_secs(), lab.console()),
+        }
+    }
+
+    /// Lets the gate start, waits until the machine is up, and makes sure that the gate is what was asked for.
+    pub(crate) fn start_gate(&mut self) -> Result<()> {
+        protocol::send(&mut self.line, Kind::Release, 0, &[])?;
+        let (ended, state) = self.capture(Who::Root, "systemctl is-system-running --wait", BOOT_LIMIT)?;
+        if ended == Ended::TimedOut {
+            bail!("the guest did not finish booting within {} s\n{}", BOOT_LIMIT.as_secs(), self.console());
+        }
+        if state.trim() != "running" {
+            let failed = "systemctl list-units --failed --plain --no-legend --no-pager";
+            let (_, units) = self.capture(Who::Root, failed, BOOT_LIMIT)?;
+            eprintln!("[lab] the system is {}; failed units:\n{}", state.trim(), units.trim_end());
+        }
+        if self.gate == Gate::Off {
+            return Ok(());
+        }
+        let (ended, _) =
+            self.capture(Who::Root, "systemctl is-active --quiet sekisho-gate.service", BOOT_LIMIT)?;
+        if ended != Ended::Code(0) {
+            let journal = "journalctl --no-pager --output=cat --unit=sekisho-gate.service";
+            let (_, journal) = self.capture(Who::Root, journal, BOOT_LIMIT)?;
+            bail!(
+                "the gate did not become ready; nothing was run unprotected. its journal:\n{}",
+                journal.trim_end()
+            );
+        }
+        Ok(())
+    }
+
+    /// Runs one job and hands its output on as it comes.
+    pub(crate) fn run(
+        &mut self,
+        who: Who,
+        argv: &[String],
+        limit: Duration,
+        mut sink: impl FnMut(Stream, &[u8]) -> Result<()>,
+    ) -> Result<Ended> {
+        self.jobs += 1;
+        let id = self.jobs;
+        let job = Job { who, argv: argv.to_vec() };
+        protocol::send(&mut self.line, Kind::Run, id, &serde_json::to_vec(&job)?)?;
+        let deadline = Instant::now() + limit;
+        loop {
+            let Some(Frame { kind, job, body }) = self.receive(deadline)? else {
+                return Ok(Ended::TimedOut);
+            };
+            match kind {
+                Kind::Output => sink(Stream::Output, &body)?,
+                Kind::Error => sink(Stream::Error, &body)?,
+                Kind::Exit if job == id => {
+                    let code = body.try_into().map(i32::from_le_bytes);
+                    return Ok(Ended::Code(code.map_err(|_| anyhow::anyhow!("a malformed exit code"))?));
+                }
+                Kind::Exit | Kind::Hello | Kind::Run | Kind::Release => {}
+            }
+        }
+    }
+
+    /// Runs one shell command and returns everything it printed, both outputs together.
+    pub(crate) fn capture(&mut self, who: Who, script: &str, limit: Duration) -> Result<(Ended, String)> {
+        let mut bytes = Vec::new();
+        let ended = self.run(who, &shell(script), limit, |_, piece| {
+            bytes.extend_from_slice(piece);
+            Ok(())
+        })?;
+        Ok((ended, String::from_utf8_lossy(&bytes).into_owned()))
+    }
+
+    /// The end of what the guest's console shows.
+    pub(crate) fn console(&self) -> String {
+        let bytes = fs::read(self.directory.path().join("console.log")).unwrap_or_default();
+        let text = String::from_utf8_lossy(&bytes);
+        let lines: Vec<_> = text.lines().collect();
+        format!("its console ended with:\n{}", lines[lines.len().saturating_sub(40)..].join("\n"))
+    }
+
+    /// The next frame; `None` when the deadline passed.
+    fn receive(&mut self, deadline: Instant) -> Result<Option<Frame>> {
+        let mut piece = [0; 64 << 10];
+        loop {
+            if let Some(frame) = protocol::take(&mut self.received)? {
+                return Ok(Some(frame));
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(None);
+            }
+            self.line.set_read_timeout(Some(left))?;
+            match self.line.read(&mut piece) {
+                Ok(0) => bail!("the virtual machine went away\n{}", self.console()),
+                Ok(n) => self.received.extend_from_slice(&piece[..n]),
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error).context("the line to the guest broke"),
+            }
+        }
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        // Nothing in the guest is kept, so there is nothing to shut down in order.
+        let _already_gone = self.qemu.kill();
+        let _already_gone = self.qemu.wait();
+    }
+}
+
+/// The words that make a shell run this script.
+pub(crate) fn shell(script: &str) -> Vec<String> {
+    ["sh", "-c", script].map(str::to_owned).to_vec()
+}
+
+/// Waits for QEMU to connect to the line, unless it ends first.
+fn accept(listener: &UnixListener, qemu: &mut Child) -> Result<UnixStream> {
+    listener.set_nonblocking(true)?;
+    loop {
+        match listener.accept() {
+            Ok((line, _)) => {
+                line.set_nonblocking(false)?;
+                return Ok(line);
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error.into()),
+        }
+        if let Some(status) = qemu.try_wait()? {
+            bail!("qemu ended at once with {status}");
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn qemu(parts: &Parts, options: &Options, directory: &Path) -> Result<Command> {
+    let mut append =
+        "console=ttyS0 rw quiet loglevel=4 panic=-1 net.ifnames=0 fsck.mode=skip nokaslr mitigations=off \
+                      nowatchdog rcupdate.rcu_expedited=1 cryptomgr.notests systemd.show_status=false \
+                      systemd.condition_needs_update=false"
+            .to_owned();
+    if options.gate == Gate::Off {
+        append += " systemd.mask=sekisho-gate.service";
+    }
+    let mut network = "user,id=net,restrict=on".to_owned();
+    if let Some(port) = options.ssh_port {
+        network += &format!(",hostfwd=tcp:127.0.0.1:{port}-10.0.2.15:22");
+    }
+    let mut qemu = Command::new("qemu-system-x86_64");
+    // One virtual processor of an old kind: software emulation of newer ones was seen to corrupt registers.
+    qemu.args([
+        "-nodefaults",
+        "-no-user-config",
+        "-display",
+        "none",
+        "-no-reboot",
+        "-machine",
+        "pc,usb=off,vmport=off",
+    ])
+    .args(["-accel", "tcg,thread=single", "-smp", "1", "-cpu", "Nehalem,-cx16", "-m", "2048"])
+    .arg("-kernel")
+    .arg(parts.kernel.image())
+    .arg("-initrd")
+    .arg(&parts.initrd)
+    .args(["-append", &append, "-device", "virtio-rng-pci"])
+    .arg("-serial")
+    .arg(format!("file:{}", directory.join("console.log").display()))
+    .args(["-netdev", &network, "-device", "virtio-net-pci,netdev=net,romfile="])
+    .args(["-device", "virtio-serial-pci", "-chardev"])
+    .arg(format!("socket,id=line,path={}", directory.join("line").display()))
+    .args(["-device", &format!("virtserialport,chardev=line,name={}", protocol::PORT)])
+    .env("TMPDIR", directory);
+    let disks = [
+        ("root", parts.image.root(), "snapshot=on,cache=unsafe"),
+        ("modules", parts.kernel.modules(), "readonly=on"),
+        ("out", parts.image.out(), "snapshot=on,cache=unsafe"),
+        ("product", parts.product.clone(), "readonly=on"),
+        ("run", directory.join("run.tar"), "readonly=on"),
+    ];
+    for (name, file, how) in disks {
+        let file = file.display().to_string().replace(',', ",,");
+        qemu.arg("-drive").arg(format!("if=none,id={name},format=raw,file={file},{how}"));
+        qemu.arg("-device").arg(format!("virtio-blk-pci,drive={name},serial={name}"));
+    }
+    Ok(qemu)
+}
+
+/// What this one boot adds to the product: its mode, and the files to work on.
+fn pack_run(archive: &Path, options: &Options) -> Result<()> {
+    let stage = tempfile::tempdir()?;
+    let inbox = stage.path().join("tmp/in");
+    let policy = stage.path().join("etc/sekisho/policy.d");
+    fs::create_dir_all(&inbox)?;
+    fs::create_dir_all(&policy)?;
+    if options.gate == Gate::Audit {
+        fs::write(policy.join("90-lab.toml"), "version = 1\n\n[gate]\nmode = \"audit\"\n")?;
+    }
+    let tar = |mode: &str, owner: u32| {
+        let mut tar = Command::new("tar");
+        tar.args([mode, "--format=gnu", "--numeric-owner", "--mode=u+rwX,go+rX"]);
+        tar.arg(format!("--owner={owner}")).arg(format!("--group={owner}")).arg("--file").arg(archive);
+        tar
+    };
+    process::quietly(tar("--create", 0).arg("-C").arg(stage.path()).arg("etc/sekisho/policy.d"))?;
+    let mut add = tar("--append", 1001);
+    add.arg("--no-recursion").arg("-C").arg(stage.path()).arg("tmp/in");
+    process::quietly(&mut add)?;
+    let mut names = Vec::new();
+    for path in &options.copy {
+        let path = fs::canonicalize(path).with_context(|| format!("--copy {}", path.display()))?;
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+            bail!("--copy {}: it has no name", path.display());
+        };
+        ensure!(!names.contains(&name.to_owned()), "--copy: two things named {}", name.display());
+        names.push(name.to_owned());
+        // Names are put below tmp/in; symbolic links inside a directory keep their targets.
+        let mut add = tar("--append", 1001);
+        add.args(["--transform", "flags=rSh;s,^,tmp/in/,"]).arg("-C").arg(parent).arg("--").arg(name);
+        process::quietly(&mut add)?;
+    }
+    Ok(())
+}
