@@ -8,7 +8,7 @@ use crate::source::{Meter, Source};
 use crate::stream::Stream;
 use sekisho_policy::FileFacts;
 use sekisho_policy::facts::{Coverage, Opaque, OpaqueKind, Part, Problem, ProblemKind};
-use sekisho_wire::inspect::Job;
+use sekisho_wire::inspect::{Job, Mended};
 use std::fs::File;
 use std::io::{Read, Seek};
 
@@ -25,20 +25,43 @@ pub fn run(
     file: File,
     copy: Option<File>,
     progress: impl FnMut(u64) -> bool,
-) -> (FileFacts, Option<String>) {
+) -> (FileFacts, Option<Mended>) {
     // The descriptor may have been read before: a second look shares its offset.
     let (Ok(meta), Ok(()), Ok(again)) = (file.metadata(), (&file).rewind(), file.try_clone()) else {
         return (FileFacts::unreadable(&job.name, "", 0, "the descriptor cannot be used"), None);
     };
     let bytes = meta.len();
-    let _ = (again, copy);
     let (source, meter) = Source::new(file);
     let context =
         Context { policy: &job.policy, request: &job.request, name: &job.name, beside: job.beside.as_ref() };
     let stream = Stream::open(source, meter.clone(), SAMPLE);
     let mut facts = read(stream, &meter, bytes, &context, progress);
     facts.path = job.name.clone();
-    (facts, None)
+    let mended = copy.and_then(|copy| mend(again, copy, &facts, &context));
+    (facts, mended)
+}
+
+/// A second pass over a file of results that was read to its end, writing the copy.
+fn mend(mut again: File, mut copy: File, facts: &FileFacts, context: &Context<'_>) -> Option<Mended> {
+    let results = facts.parts.iter().all(|p| matches!(p, Part::Statistics(_)));
+    if !results || facts.parts.is_empty() || facts.coverage.stopped_at_proof {
+        return None;
+    }
+    again.rewind().ok()?;
+    let (source, meter) = Source::new(again);
+    let stream = Stream::open(source, meter, SAMPLE);
+    let Format::Text { carriage } = detect::format(stream.head(), stream.head_is_all()) else { return None };
+    let shape = Shape::of(stream.head(), stream.head_is_all());
+    let sample = Sample { head: stream.head(), whole: stream.head_is_all(), shape };
+    let writer = readers::results::copier(&sample, context)?;
+    let mut blocks = Blocks::new(stream, carriage);
+    let mended = readers::results::write_copy(writer, &mut blocks, &mut copy);
+    if mended.is_none() || blocks.problem.is_some() {
+        // Half a copy is no copy.
+        let _ = copy.set_len(0);
+        return None;
+    }
+    mended
 }
 
 fn read(

@@ -29,6 +29,15 @@ pub struct Job {
     pub beside: Option<sekisho_policy::facts::Beside>,
 }
 
+/// What a filtered copy holds, in words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mended {
+    /// In English.
+    pub holds: String,
+    /// In Japanese.
+    pub holds_ja: String,
+}
+
 /// What the inspector sends back.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "say", rename_all = "snake_case")]
@@ -43,6 +52,6 @@ pub enum Progress {
         /// What was found.
         facts: Box<sekisho_policy::FileFacts>,
         /// What was written to the second descriptor, in words; `None` when nothing could be offered.
-        fixed: Option<String>,
+        fixed: Option<Mended>,
     },
 }

@@ -53,12 +53,20 @@ pub fn run(args: &Args, json: bool) -> Outcome {
     drop(inputs);
     let facts: Vec<_> = answers.iter().map(|a| a.facts.clone()).collect();
     let judged = sekisho_policy::judge(&policy, &info, &facts);
-    let written = copies.map_or_else(Vec::new, |c| c.settle(&answers));
+    let mut written = copies.map_or_else(Vec::new, |c| c.settle(&answers));
+    // The copies are judged as anything else is: an offer that does not hold is said to be none.
+    let again: Vec<Input> = written.iter().map(Written::input).collect::<Result<_, _>>()?;
+    if !again.is_empty() {
+        let answers = inspect::request(&connect, &again, &policy, &info, parallel, &|_, _| {});
+        let facts: Vec<_> = answers.into_iter().map(|a| a.facts).collect();
+        let reports = sekisho_policy::judge(&policy, &info, &facts).files;
+        written.iter_mut().zip(reports).for_each(|(w, r)| w.verdict = r.verdict);
+    }
     show(&judged, &written, json)?;
     Ok(ExitCode::from(u8::from(judged.verdict != Verdict::Pass)))
 }
 
-fn show(judged: &RequestReport, written: &[(String, PathBuf, String)], json: bool) -> Result<(), Failure> {
+fn show(judged: &RequestReport, written: &[Written], json: bool) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     let text = if json {
         let mut value = serde_json::to_value(judged)
@@ -66,7 +74,12 @@ fn show(judged: &RequestReport, written: &[(String, PathBuf, String)], json: boo
         if !written.is_empty() {
             let list: Vec<_> = written
                 .iter()
-                .map(|(of, to, words)| serde_json::json!({"of": of, "path": to, "holds": words}))
+                .map(|w| {
+                    serde_json::json!({
+                        "of": w.of, "path": w.path, "holds": w.holds.holds, "holds_ja": w.holds.holds_ja,
+                        "verdict": w.verdict,
+                    })
+                })
                 .collect();
             value["fixed"] = serde_json::Value::Array(list);
         }
@@ -75,13 +88,16 @@ fn show(judged: &RequestReport, written: &[(String, PathBuf, String)], json: boo
         let language = Language::of_caller();
         let colour = out.is_terminal() && std::env::var_os("NO_COLOR").is_none();
         let mut text = report::render(judged, language, colour);
-        for (of, to, words) in written {
+        for w in written {
             let line = language.pick("filtered copy", "修正版");
+            let holds = language.pick(&w.holds.holds, &w.holds.holds_ja);
+            let judged = language.pick("judged again", "再検査");
             text += &format!(
-                "{line}: {} → {} ({})\n",
-                report::shown(of),
-                report::shown(&to.to_string_lossy()),
-                report::shown(words)
+                "{line}: {} → {}\n  {}\n  {judged}: {}\n",
+                report::shown(&w.of),
+                report::shown(&w.path.to_string_lossy()),
+                report::shown(holds),
+                w.verdict.as_str(),
             );
         }
         text
@@ -246,11 +262,16 @@ impl Copies {
     }
 
     /// Keeps the copies that were written, takes the empty ones away.
-    fn settle(self, answers: &[Answer]) -> Vec<(String, PathBuf, String)> {
+    fn settle(self, answers: &[Answer]) -> Vec<Written> {
         let mut written = Vec::new();
         for (target, answer) in self.targets.into_iter().zip(answers) {
             match &answer.fixed {
-                Some(words) => written.push((answer.facts.path.clone(), target, words.clone())),
+                Some(holds) => written.push(Written {
+                    of: answer.facts.path.clone(),
+                    path: plain_name(target),
+                    holds: holds.clone(),
+                    verdict: Verdict::Block,
+                }),
                 None => {
                     // Ours, just created, and empty; if it is gone already that is what was wanted.
                     let _ = std::fs::remove_file(target);
@@ -258,6 +279,40 @@ impl Copies {
             }
         }
         written
+    }
+}
+
+/// Copies are written uncompressed: a `.gz` that is none would mislead. Kept where the plain name is taken.
+fn plain_name(target: PathBuf) -> PathBuf {
+    let compressed = target.extension().is_some_and(|e| e == "gz" || e == "bgz");
+    let plain = target.with_extension("");
+    // A hard link refuses to replace what is there, a rename does not.
+    if compressed && std::fs::hard_link(&target, &plain).is_ok() {
+        let _ = std::fs::remove_file(&target);
+        return plain;
+    }
+    target
+}
+
+/// A filtered copy that was written.
+struct Written {
+    of: String,
+    path: PathBuf,
+    holds: inspect::Mended,
+    verdict: Verdict,
+}
+
+impl Written {
+    /// The copy as a file to judge, under its original's name: what was declared about that holds for the copy.
+    fn input(&self) -> Result<Input, Failure> {
+        let file = File::open(&self.path).map_err(|e| {
+            Failure::new(
+                2,
+                format!("{}: {e}", self.path.display()),
+                "name a directory you may read with --fix",
+            )
+        })?;
+        Ok(Input { name: self.of.clone(), file, copy: None })
     }
 }
 

@@ -1,7 +1,11 @@
 //! Readers of results about groups of people, and the filtered copies they can write.
 
-use super::sites;
-use super::{Context, Sample, TextReader};
+use super::sites::table::SiteTable;
+use super::sites::vcf::SitesVcf;
+use super::{Context, Sample, TextReader, sites};
+use crate::lines::{Block, Blocks};
+use sekisho_wire::inspect::Mended;
+use std::io::{Read, Write};
 
 /// The readers of results for which this text is plausible.
 pub fn readers(sample: &Sample<'_>, context: &Context<'_>) -> Vec<Box<dyn TextReader>> {
@@ -9,4 +13,66 @@ pub fn readers(sample: &Sample<'_>, context: &Context<'_>) -> Vec<Box<dyn TextRe
         .into_iter()
         .flatten()
         .collect()
+}
+
+/// Writes a copy of what it reads, without what offends.
+pub trait Copier {
+    /// Takes the next lines.
+    fn take(&mut self, block: &Block<'_>);
+    /// What the copy has gained since the last call.
+    fn gained(&mut self) -> Vec<u8>;
+    /// The whole copy in words, English and Japanese, after the last line. `None`: the copy would not help.
+    fn ended(&mut self) -> Option<(String, String)>;
+}
+
+impl Copier for SiteTable {
+    fn take(&mut self, block: &Block<'_>) {
+        self.block(block);
+    }
+
+    fn gained(&mut self) -> Vec<u8> {
+        self.take_copy()
+    }
+
+    fn ended(&mut self) -> Option<(String, String)> {
+        self.copied()
+    }
+}
+
+impl Copier for SitesVcf {
+    fn take(&mut self, block: &Block<'_>) {
+        self.block(block);
+    }
+
+    fn gained(&mut self) -> Vec<u8> {
+        self.take_copy()
+    }
+
+    fn ended(&mut self) -> Option<(String, String)> {
+        self.copied()
+    }
+}
+
+/// Whoever can write a filtered copy of this text.
+pub fn copier(sample: &Sample<'_>, context: &Context<'_>) -> Option<Box<dyn Copier>> {
+    if let Some(vcf) = SitesVcf::open(sample, context, true) {
+        return Some(Box::new(vcf));
+    }
+    SiteTable::open(sample, context, true).map(|t| Box::new(t) as Box<dyn Copier>)
+}
+
+/// Writes the copy. `None`: nothing helpful could be written.
+pub fn write_copy(
+    mut copier: Box<dyn Copier>,
+    blocks: &mut Blocks<impl Read>,
+    copy: &mut impl Write,
+) -> Option<Mended> {
+    while let Some(block) = blocks.next() {
+        copier.take(&block);
+        copy.write_all(&copier.gained()).ok()?;
+    }
+    let (holds, holds_ja) = copier.ended()?;
+    copy.write_all(&copier.gained()).ok()?;
+    copy.flush().ok()?;
+    Some(Mended { holds, holds_ja })
 }

@@ -40,7 +40,7 @@ pub fn fix_with(
         let mut bytes = Vec::new();
         copy.rewind().unwrap();
         std::io::Read::read_to_end(&mut copy, &mut bytes).unwrap();
-        (words, bytes)
+        (words.holds, bytes)
     });
     (report, fixed)
 }

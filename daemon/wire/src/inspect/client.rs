@@ -62,7 +62,7 @@ pub struct Answer {
     /// The facts; after a death or time-out those of an unreadable file.
     pub facts: FileFacts,
     /// What the filtered copy holds, in words, when one was written.
-    pub fixed: Option<String>,
+    pub fixed: Option<super::Mended>,
 }
 
 /// Why an inspector did not answer.

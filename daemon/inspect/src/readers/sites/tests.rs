@@ -1,4 +1,4 @@
-use crate::readers::testing::{check, check_with, shared, worst};
+use crate::readers::testing::{check, check_with, fix_with, shared, worst};
 use sekisho_policy::request::FileInfo;
 use sekisho_policy::schema::{Reading, Weight};
 use sekisho_policy::{FileReport, Policy, RequestInfo, Verdict};
@@ -305,4 +305,61 @@ fn a_malformed_record_is_a_finding() {
         assert_ne!(check(&text).verdict, Verdict::Pass, "{record}");
     }
     assert_ne!(check(b"##fileformat=VCFv4.2\n").verdict, Verdict::Pass);
+}
+
+/// The filtered copy of a file, judged again.
+fn fixed(content: &[u8]) -> Option<(String, Vec<u8>, FileReport)> {
+    let (words, copy) = fix_with(content, &Policy::default(), &RequestInfo::default(), true).1?;
+    let report = check(&copy);
+    Some((words, copy, report))
+}
+
+#[test]
+fn the_filtered_copy_keeps_every_safe_site_and_passes() {
+    let (words, copy, report) = fixed(&frq(&[400, 9, 18, 0, 19, 1990], 2000)).unwrap();
+    assert_eq!(words, "sites with minor allele count ≥ 19 kept: 2 of 6");
+    assert_eq!(report.verdict, Verdict::Pass, "{:#?}", report.findings);
+    let text = String::from_utf8(copy).unwrap();
+    assert!(text.starts_with(" CHR         SNP"), "the header stays: {text}");
+    assert!(text.contains(" rs1 ") && text.contains(" rs5 ") && !text.contains(" rs2 "), "{text}");
+}
+
+#[test]
+fn the_filtered_copy_of_a_vcf_stays_a_vcf_and_passes() {
+    let records = ["AC=400;AN=2000;AF_afr=0.2", "AC=3;AN=2000;AF_afr=0.2", "AF_afr=0.2;AC=300;AN=2000;XX=2"];
+    let (words, copy, report) = fixed(&vcf(&records)).unwrap();
+    assert_eq!(words, "sites with minor allele count ≥ 19 kept: 2 of 3; INFO keys left out: AF_afr, XX");
+    assert_eq!(report.verdict, Verdict::Pass, "{:#?}", report.findings);
+    let text = String::from_utf8(copy).unwrap();
+    assert!(text.starts_with("##fileformat=VCFv4.2\n##sekisho_filtered="), "{text}");
+    assert!(text.contains("\tAC=300;AN=2000\n") && !text.contains("AC=3;"), "{text}");
+}
+
+#[test]
+fn digits_beyond_the_limit_are_rounded_in_the_copy() {
+    let table = "CHR SNP A1 A2 MAF NCHROBS BETA\n1 rs1 A G 0.2 2000 0.123456789\n";
+    let (_, copy, report) = fixed(table.as_bytes()).unwrap();
+    assert_eq!(report.verdict, Verdict::Pass, "{:#?}", report.findings);
+    assert!(String::from_utf8(copy).unwrap().contains("2000 0.123457\n"));
+}
+
+#[test]
+fn no_copy_is_offered_where_none_would_help() {
+    let unknown = "CHR SNP A1 A2 EAF BETA\n1 rs1 A G 0.2 0.1\n";
+    assert!(fixed(unknown.as_bytes()).is_none());
+    assert!(fixed(&frq(&[1, 2, 3], 2000)).is_none(), "nothing would be left");
+}
+
+#[test]
+fn real_files_have_copies_that_pass() {
+    for (file, words) in [
+        ("freq/saige_plinkforGRM.frq", "sites with minor allele count ≥ 19 kept: 9,702 of 10,000"),
+        ("freq/1kg.sites.vcf.gz", "sites with minor allele count ≥ 19 kept: 97 of 171"),
+        ("gwas/bolt_example.stats", "sites with minor allele count ≥ 19 kept: 4,525 of 5,475"),
+    ] {
+        let Some(root) = shared() else { return };
+        let (said, _, report) = fixed(&std::fs::read(root.join(file)).unwrap()).unwrap();
+        assert!(said.starts_with(words), "{file}: {said}");
+        assert_eq!(report.verdict, Verdict::Pass, "{file}: {:#?}", report.findings);
+    }
 }
