@@ -120,15 +120,15 @@ fn finish(json: bool, value: &serde_json::Value, text: &str, code: u8) -> Outcom
     Ok(ExitCode::from(code))
 }
 
+/// Files as (name inside the request, where it is now).
+type Files = Vec<(String, PathBuf)>;
+
 fn usage(message: String, hint: &str) -> Failure {
     Failure::new(2, message, hint)
 }
 
 /// The files, one level deep, and the declaration among them.
-fn gather(
-    given: &[PathBuf],
-    language: Language,
-) -> Result<(Vec<(String, PathBuf)>, Option<PathBuf>), Failure> {
+fn gather(given: &[PathBuf], language: Language) -> Result<(Files, Option<PathBuf>), Failure> {
     let mut paths = Vec::new();
     for path in given {
         let failed = |e: &std::io::Error| {
@@ -144,7 +144,7 @@ fn gather(
         }
     }
     paths.sort();
-    let (mut files, mut declaration) = (Vec::new(), None);
+    let (mut files, mut declaration) = (Files::new(), None);
     for path in paths {
         let display = shown(&path.to_string_lossy());
         let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default().to_owned();
