@@ -82,7 +82,10 @@ fn read(
             facts.parts.push(Part::Opaque(Opaque { kind, format: format.into(), detail }));
         }
         Format::Bed { variant_major } => {
-            let (found, stop) = readers::bed::read(&mut stream, variant_major, context);
+            let (found, stop) = {
+                let length = stream.layers.is_empty().then_some(bytes);
+                readers::bed::read(&mut stream, variant_major, length, context)
+            };
             proven = stop;
             merge(&mut facts, found);
         }

@@ -14,6 +14,8 @@ const DEPTH: usize = 3;
 const FREE: u64 = 256 << 20;
 /// Unpacked bytes per byte of the file, beyond [`FREE`].
 const RATIO: u64 = 400;
+/// The sample of a text with very long lines.
+const WIDE: usize = 32 << 20;
 const BUFFER: usize = 256 << 10;
 
 /// A stream of unwrapped bytes with its beginning in view.
@@ -49,6 +51,16 @@ impl Stream {
             stream.look(64 << 10);
         }
         stream.look(sample);
+        // Wide rows: a few whole lines are needed to tell what they are.
+        let mut size = sample;
+        while size < WIDE
+            && !stream.ended
+            && memchr::memchr(0, &stream.head).is_none()
+            && memchr::memchr_iter(b'\n', &stream.head).count() < 4
+        {
+            size *= 2;
+            stream.look(size);
+        }
         stream
     }
 

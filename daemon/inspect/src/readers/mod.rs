@@ -4,12 +4,17 @@
 //! a file here with `pub fn plausible(sample, context) -> Option<Box<dyn TextReader>>`, and a line in [`choose`].
 
 pub mod bed;
+mod digits;
+mod listings;
+mod matrix;
 pub mod printed;
+mod reads;
 pub mod results;
 pub mod sites;
 pub mod tally;
 #[cfg(test)]
 pub mod testing;
+mod vcf;
 
 use crate::lines::Block;
 use crate::shape::Shape;
@@ -81,6 +86,12 @@ pub trait TextReader {
 
 /// Every reader for which this text is plausible. Earlier ones name the kind.
 pub fn choose(sample: &Sample<'_>, context: &Context<'_>) -> Vec<Box<dyn TextReader>> {
-    let readers: Vec<Option<Box<dyn TextReader>>> = vec![];
+    let readers: Vec<Option<Box<dyn TextReader>>> = vec![
+        vcf::plausible(sample, context),
+        listings::plausible(sample, context),
+        digits::plausible(sample, context),
+        reads::plausible(sample, context),
+        matrix::plausible(sample, context),
+    ];
     readers.into_iter().flatten().chain(results::readers(sample, context)).collect()
 }
