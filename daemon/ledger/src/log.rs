@@ -162,6 +162,11 @@ impl Log {
         &self.checkpoint
     }
 
+    /// Did a write end in doubt? Then only opening the log anew can tell what it holds.
+    pub fn in_doubt(&self) -> bool {
+        self.in_doubt
+    }
+
     /// Appends an entry; when this returns it is durable and visible under the index given.
     ///
     /// # Errors
