@@ -71,11 +71,6 @@ impl Rows {
         }
     }
 
-    /// Number of columns.
-    pub fn width(&self) -> usize {
-        self.columns.len()
-    }
-
     /// Takes the next person; `true` when refusal is proven. `calls` has one entry a column.
     pub fn person(&mut self, calls: &[Call]) -> bool {
         if self.proof.is_some() {

@@ -203,7 +203,12 @@ fn alleles(shape: &Shape, columns: &[Column], prefix: usize) -> Option<((usize, 
         };
     let equal = |a: usize| shape.rows.iter().filter(|r| r[a] == r[a + 1] && r[a].as_slice() != b"0").count();
     // Reference and alternate allele before the persons never agree.
-    if prefix == 0 && end - start > 2 && equal(start) == 0 {
+    // In `.tped` the persons follow the position at once.
+    let tped = shape.header.is_empty()
+        && start == 4
+        && shape.column(2).all(|v| decimal(v).is_some())
+        && shape.column(3).all(|v| whole(v).is_some());
+    if prefix == 0 && !tped && end - start > 2 && equal(start) == 0 {
         start += 2;
     }
     let width = end - start;
@@ -283,7 +288,11 @@ fn whole_numbers(
         // Two codes that hardly ever agree are the site's alleles.
         return None;
     }
-    if even && values.contains(&&b"2"[..]) && shape.rows.iter().all(|r| joint(&r[start..end])) {
+    // Zeros are few where they mean missing, and many where they mean the common genotype.
+    let cells = shape.rows.iter().flat_map(|r| &r[start..end]);
+    let (zeros, all) = cells.fold((0, 0), |(z, n), v| (z + usize::from(v == b"0"), n + 1usize));
+    let rare = shape.header.is_empty() && zeros * 5 <= all;
+    if rare && even && values.contains(&&b"2"[..]) && shape.rows.iter().all(|r| joint(&r[start..end])) {
         return Some(((start, end), Coding::Pairs, false));
     }
     let phased = |v: &&[u8]| matches!(*v, b"0" | b"1" | b"0*" | b"1*");
