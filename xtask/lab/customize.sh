@@ -39,6 +39,13 @@ sed -i '0,/^session/s//session    required   pam_loginuid.so\nsession/' /etc/pam
 # Files the lab puts below /tmp before boot stay there.
 printf 'q /tmp 1777 root root -\nq /var/tmp 1777 root root -\n' > /etc/tmpfiles.d/tmp.conf
 
+# --- data: public genotypes of 379 people (1000 Genomes, EUR), where a site would mount its own, read-only
+data=/srv/data/1000genomes-eur
+mkdir -p "$data"
+tar -xJf /usr/share/doc/bolt-lmm/examples/examples.tar.xz -C "$data" --no-same-owner \
+    EUR_subset.bed EUR_subset.bim EUR_subset.fam
+chmod -R u=rwX,go=rX "$data"
+
 # --- boot: everything real, nothing superfluous; every second counts when the processor is emulated
 cp "$extra"/*.service /etc/systemd/system/
 systemctl disable -q ssh.service

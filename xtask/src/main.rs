@@ -7,14 +7,17 @@
 mod bpf;
 mod build;
 mod cache;
+mod demo;
 mod guest;
 mod image;
 mod install;
 mod kernel;
 mod lab;
+mod narrator;
 mod process;
 mod product;
 mod protocol;
+mod test;
 mod vm;
 
 use clap::{Parser, Subcommand};
@@ -34,6 +37,14 @@ enum Command {
     Install,
     /// Build the release binaries and the BPF object into target/release.
     Build,
+    /// Play the main job, end to end, in the lab.
+    Demo {
+        /// Kernel series.
+        #[arg(long, default_value = kernel::DEFAULT)]
+        kernel: String,
+    },
+    /// Every check there is, unit to VM; ends with `N passed, N failed`.
+    Test,
     /// Run things in the lab: a virtual machine with the product installed.
     #[command(subcommand)]
     Vm(vm::Command),
@@ -46,6 +57,8 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Install => install::everything().map(|()| ExitCode::SUCCESS),
         Command::Build => install::for_build().and_then(|()| build::release()).map(|()| ExitCode::SUCCESS),
+        Command::Demo { kernel } => demo::play(&kernel).map(|()| ExitCode::SUCCESS),
+        Command::Test => test::everything(),
         Command::Vm(command) => return vm::main(command),
         Command::Guest => guest::serve().map(|()| ExitCode::SUCCESS),
     };

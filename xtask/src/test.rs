@@ -2,10 +2,10 @@
 //!
 //! Invariant: a stage that cannot run counts as failed, never as skipped. The last line is `N passed, N failed`.
 
-use crate::{build, cache, demo, install, process, vm};
+use crate::{demo, install, kernel, process, vm};
 use anyhow::{Context as _, Result, bail};
 use std::io::{BufRead as _, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Instant;
 
@@ -25,7 +25,16 @@ type Stage = (&'static str, fn() -> Result<Count>);
 const STAGES: &[Stage] = &[
     ("format: rustfmt", || one(process::cargo().args(["fmt", "--all", "--check"]))),
     ("lints: clippy -D warnings", || {
-        one(process::cargo().args(["clippy", "--quiet", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"]))
+        one(process::cargo().args([
+            "clippy",
+            "--quiet",
+            "--locked",
+            "--workspace",
+            "--all-targets",
+            "--",
+            "-D",
+            "warnings",
+        ]))
     }),
     ("documents: rustdoc -D warnings", || {
         one(process::cargo()
@@ -35,7 +44,7 @@ const STAGES: &[Stage] = &[
     ("dependencies: cargo deny", deny),
     ("release build and laboratory", laboratory),
     ("tests: host and kernels in VMs", tests),
-    ("the whole story: cargo xtask demo", || one_of(demo::play())),
+    ("the whole story: cargo xtask demo", || one_of(demo::play(kernel::DEFAULT))),
 ];
 
 /// Runs everything; the exit code is 0 only when nothing failed.
@@ -55,7 +64,8 @@ pub(crate) fn everything() -> Result<ExitCode> {
         total.passed += count.passed;
         total.failed += count.failed;
         let seconds = begin.elapsed().as_secs();
-        lines.push(format!("{name:<40} {:>5} passed {:>3} failed {seconds:>5} s", count.passed, count.failed));
+        lines
+            .push(format!("{name:<40} {:>5} passed {:>3} failed {seconds:>5} s", count.passed, count.failed));
     }
     println!("\n{}\n\nin {} s", lines.join("\n"), begin.elapsed().as_secs());
     println!("{} passed, {} failed", total.passed, total.failed);
@@ -72,7 +82,9 @@ pub(crate) fn shared() -> Option<PathBuf> {
 fn say_what_is_judged() {
     match shared() {
         Some(path) => eprintln!("judged in addition: the real files of {}", path.join("data").display()),
-        None => eprintln!("no shared/data beside the project: judged are files the suite makes or takes from Debian packages"),
+        None => eprintln!(
+            "no shared/data beside the project: judged are files the suite makes or takes from Debian packages"
+        ),
     }
 }
 
@@ -87,26 +99,14 @@ fn one_of(result: Result<()>) -> Result<Count> {
 
 /// Licences, sources and duplicate bans of every dependency. Advisories need a network the suite may not have.
 fn deny() -> Result<Count> {
-    let tools = cache::directory()?.join("tools");
-    let program = tools.join("bin/cargo-deny");
-    if !program.is_file() {
-        let _lock = cache::lock("cargo-deny")?;
-        process::step("cargo-deny: checks licences and sources of dependencies; built once", || {
-            process::run(
-                process::cargo()
-                    .args(["install", "--quiet", "--locked", "cargo-deny", "--version", CARGO_DENY, "--root"])
-                    .arg(&tools),
-            )
-        })?;
-    }
-    let check = ["--offline", "--locked", "check", "bans", "licenses", "sources"];
+    let program = install::tool("cargo-deny", CARGO_DENY, "checks licences and sources of dependencies")?;
+    let check = ["--locked", "check", "bans", "licenses", "sources"];
     one(Command::new(program).current_dir(process::workspace()).args(check))
 }
 
 /// The lab that the VM tests boot: built here, so that its time is not charged to a test.
 fn laboratory() -> Result<Count> {
-    build::release()?;
-    one_of(vm::prepare())
+    one_of(vm::prepare(&kernel::SUPPORTED))
 }
 
 /// Every libtest target; the ones that need the lab find it through `SEKISHO_LAB`.
@@ -121,7 +121,8 @@ fn tests() -> Result<Count> {
 
 /// Runs a command, shows what it prints, and adds up libtest's closing lines.
 fn count_libtest(command: &mut Command) -> Result<Count> {
-    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().context("starting cargo test")?;
+    let mut child =
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().context("starting cargo test")?;
     let output = child.stdout.take().context("cargo test has an output")?;
     let mut count = Count::default();
     for line in BufReader::new(output).lines() {
@@ -152,11 +153,6 @@ fn closing_line(line: &str) -> Option<Count> {
             .unwrap_or(0)
     };
     Some(Count { passed: number("passed"), failed: number("failed") + number("ignored") })
-}
-
-/// Where the demo leaves what it printed, for the README's transcripts to be held against.
-pub(crate) fn transcript() -> PathBuf {
-    process::workspace().join(Path::new("target/demo-transcript.txt"))
 }
 
 #[cfg(test)]
