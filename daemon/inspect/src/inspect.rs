@@ -145,6 +145,9 @@ fn text(
         }
     }
     for (reader, _) in readers {
+        if reader.fallback() && !facts.parts.is_empty() {
+            continue;
+        }
         merge(facts, reader.finish());
     }
     proven

@@ -183,6 +183,12 @@ fn delimiter(data: &[(u64, &[u8])]) -> Option<(Delimiter, usize)> {
     ];
     let mut best: Option<(usize, usize, Delimiter)> = None;
     for candidate in candidates {
+        // Tabs in every line are no accident; the blanks inside cells are.
+        let tabs =
+            best.is_some_and(|(times, _, d)| d == Delimiter::Byte(b'\t') && times == data.len().min(50));
+        if tabs && candidate == Delimiter::Blank {
+            break;
+        }
         let mut counts: Vec<usize> = data.iter().take(50).map(|(_, l)| candidate.count(l)).collect();
         counts.sort_unstable();
         let (mut modal, mut times, mut i) = (0, 0, 0);

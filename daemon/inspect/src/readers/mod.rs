@@ -4,6 +4,7 @@
 //! a file here with `pub fn plausible(sample, context) -> Option<Box<dyn TextReader>>`, and a line in [`choose`].
 
 pub mod bed;
+pub mod counts;
 mod digits;
 mod listings;
 mod matrix;
@@ -82,6 +83,10 @@ pub trait TextReader {
     fn block(&mut self, block: &Block<'_>) -> Flow;
     /// The text has ended, or reading stopped at proof.
     fn finish(self: Box<Self>) -> Found;
+    /// Speaks only when no reader before it found anything.
+    fn fallback(&self) -> bool {
+        false
+    }
 }
 
 /// Every reader for which this text is plausible. Earlier ones name the kind.

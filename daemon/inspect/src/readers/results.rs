@@ -2,17 +2,21 @@
 
 use super::sites::table::SiteTable;
 use super::sites::vcf::SitesVcf;
-use super::{Context, Sample, TextReader, sites};
+use super::{Context, Sample, TextReader, counts, sites};
 use crate::lines::{Block, Blocks};
 use sekisho_wire::inspect::Mended;
 use std::io::{Read, Write};
 
 /// The readers of results for which this text is plausible.
 pub fn readers(sample: &Sample<'_>, context: &Context<'_>) -> Vec<Box<dyn TextReader>> {
-    [sites::vcf::plausible(sample, context), sites::table::plausible(sample, context)]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        sites::vcf::plausible(sample, context),
+        sites::table::plausible(sample, context),
+        counts::table::plausible(sample, context),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// Writes a copy of what it reads, without what offends.

@@ -226,7 +226,7 @@ fn is_p_value(word: &str) -> bool {
 }
 
 fn is_statistic(word: &str) -> bool {
-    const NAMES: [&str; 62] = [
+    const NAMES: &[&str] = &[
         "beta",
         "b",
         "se",

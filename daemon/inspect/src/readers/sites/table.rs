@@ -80,9 +80,15 @@ impl SiteTable {
             }
         }
         let has = |wanted: fn(&Role) -> bool| found.iter().any(wanted);
-        let keyed = has(|r| matches!(r, Role::Id))
-            || (has(|r| matches!(r, Role::Chrom)) && has(|r| matches!(r, Role::Place)))
-            || site_column(&shape.rows).is_some();
+        let named = has(|r| matches!(r, Role::Id))
+            && has(|r| {
+                matches!(
+                    r,
+                    Role::Chrom | Role::Allele | Role::Frequency(_) | Role::Copies(_) | Role::Genotype(_)
+                )
+            });
+        let placed = has(|r| matches!(r, Role::Chrom)) && has(|r| matches!(r, Role::Place));
+        let keyed = named || placed || site_column(&shape.rows).is_some();
         if !keyed || shape.columns < 3 {
             return None;
         }
@@ -526,6 +532,10 @@ impl SiteTable {
 }
 
 impl TextReader for SiteTable {
+    fn fallback(&self) -> bool {
+        true
+    }
+
     fn block(&mut self, block: &Block<'_>) -> Flow {
         if self.learned {
             self.lines(block.text, block.first);
@@ -575,7 +585,8 @@ fn is_permutation(name: &str) -> bool {
 fn site_column(rows: &[Vec<Vec<u8>>]) -> Option<usize> {
     let columns = rows.first()?.len();
     (0..columns).find(|c| {
-        let named = rows.iter().filter(|r| r.get(*c).is_some_and(|v| crate::roles::site_like(v))).count();
+        let site = |v: &Vec<u8>| printed::parse(v).is_none() && crate::roles::site_like(v);
+        let named = rows.iter().filter(|r| r.get(*c).is_some_and(site)).count();
         named > 0 && named * 10 >= rows.len() * 8
     })
 }

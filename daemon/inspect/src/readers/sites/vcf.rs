@@ -389,6 +389,10 @@ impl SitesVcf {
 }
 
 impl TextReader for SitesVcf {
+    fn fallback(&self) -> bool {
+        true
+    }
+
     fn block(&mut self, block: &Block<'_>) -> Flow {
         if self.learned {
             return self.lines(block.text, block.first);
@@ -451,7 +455,7 @@ impl SitesVcf {
 
 /// INFO keys that describe the site, the reads or the caller and count no people.
 fn info_role(name: &[u8], groups: &mut Groups) -> Role {
-    const WORDS: [&str; 34] = [
+    const WORDS: &[&str] = &[
         "aa",
         "vt",
         "svtype",
@@ -487,7 +491,7 @@ fn info_role(name: &[u8], groups: &mut Groups) -> Role {
         "cs",
         "tsa",
     ];
-    const NUMBERS: [&str; 48] = [
+    const NUMBERS: &[&str] = &[
         "dp",
         "dp4",
         "mq",

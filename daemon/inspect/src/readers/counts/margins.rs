@@ -1,0 +1,142 @@
+//! Margins of a table: which cells add up to which, and what follows from them.
+
+use super::cells::Read;
+use super::grid::Grid;
+use super::words::{self, Word};
+use sekisho_policy::rules::small_counts::{Cell, HIDDEN, Sum};
+use std::collections::BTreeMap;
+
+/// The counts of a table and their margins.
+#[derive(Debug, Default)]
+pub struct Margins {
+    /// Row and column of every count.
+    pub at: Vec<(usize, usize)>,
+    /// The counts.
+    pub cells: Vec<Cell>,
+    /// The margins.
+    pub sums: Vec<Sum>,
+}
+
+/// Finds counts and margins.
+pub fn of(grid: &Grid) -> Margins {
+    let mut m = Margins::default();
+    let mut index: BTreeMap<(usize, usize), usize> = BTreeMap::new();
+    let counts: Vec<usize> = (0..grid.header.len()).filter(|c| grid.roles[*c] == Word::Count).collect();
+    for row in 0..grid.cells.len() {
+        for column in &counts {
+            let cell = match grid.cells[row][*column] {
+                Read::Number(n) if n.value >= 0.0 && n.value.fract() == 0.0 => Cell::Known(n.value as u64),
+                Read::CountPercent { count, .. } | Read::Of { count, .. } => Cell::Known(count),
+                Read::Suppressed { low, high } => Cell::Hidden { low, high },
+                Read::SuppressedPercent { .. } | Read::Empty => HIDDEN,
+                _ => continue,
+            };
+            index.insert((row, *column), m.cells.len());
+            m.at.push((row, *column));
+            m.cells.push(cell);
+        }
+    }
+    down(grid, &counts, &index, &mut m);
+    across(grid, &counts, &index, &mut m);
+    m
+}
+
+/// Total rows: per column of labels, rows that share all other labels add up to the one labelled total.
+fn down(grid: &Grid, counts: &[usize], index: &BTreeMap<(usize, usize), usize>, m: &mut Margins) {
+    let labels: Vec<usize> = (0..grid.header.len())
+        .filter(|c| matches!(grid.roles[*c], Word::Category | Word::Unknown | Word::Attribute))
+        .collect();
+    let text = |row: usize, c: usize| String::from_utf8_lossy(&grid.text[row][c]).trim().to_owned();
+    let labels = if labels.is_empty() { vec![0] } else { labels };
+    for label in &labels {
+        let mut groups: BTreeMap<Vec<String>, (Vec<usize>, Vec<usize>)> = BTreeMap::new();
+        for row in 0..grid.cells.len() {
+            let key = labels.iter().filter(|c| *c != label).map(|c| text(row, *c)).collect();
+            let group = groups.entry(key).or_default();
+            if words::is_total(&text(row, *label)) { group.1.push(row) } else { group.0.push(row) }
+        }
+        for (parts, totals) in groups.into_values() {
+            let ([total], true) = (&totals[..], parts.len() > 1) else { continue };
+            for column in counts {
+                push(
+                    m,
+                    index,
+                    &parts.iter().map(|r| (*r, *column)).collect::<Vec<_>>(),
+                    (*total, *column),
+                    true,
+                );
+            }
+        }
+    }
+}
+
+/// Total columns: by their word, or because they add up wherever everything is visible.
+fn across(grid: &Grid, counts: &[usize], index: &BTreeMap<(usize, usize), usize>, m: &mut Margins) {
+    if counts.len() < 3 || counts.len() > 64 {
+        return;
+    }
+    let value = |row: usize, c: usize| index.get(&(row, c)).map(|i| m.cells[*i]);
+    let adds_up = |parts: &[usize], total: usize| {
+        let mut proven = 0;
+        for row in 0..grid.cells.len() {
+            let known: Option<u64> = parts.iter().try_fold(0_u64, |sum, c| match value(row, *c) {
+                Some(Cell::Known(v)) => sum.checked_add(v),
+                _ => None,
+            });
+            if let (Some(sum), Some(Cell::Known(all))) = (known, value(row, total)) {
+                if sum != all {
+                    return None;
+                }
+                proven += usize::from(all > 0);
+            }
+        }
+        Some(proven)
+    };
+    let mut found: Vec<(Vec<usize>, usize)> = Vec::new();
+    for total in counts {
+        let others: Vec<usize> = counts.iter().copied().filter(|c| c != total).collect();
+        let by_word = words::is_total(&grid.header[*total]);
+        match adds_up(&others, *total) {
+            Some(proven) if proven >= 2 || by_word => found.push((others.clone(), *total)),
+            _ => {}
+        }
+        if counts.len() <= 12 && others.len() > 2 {
+            for (i, a) in others.iter().enumerate() {
+                for b in &others[i + 1..] {
+                    if adds_up(&[*a, *b], *total).is_some_and(|proven| proven >= 3) {
+                        found.push((vec![*a, *b], *total));
+                    }
+                }
+            }
+        }
+    }
+    for (parts, total) in found {
+        for row in 0..grid.cells.len() {
+            push(m, index, &parts.iter().map(|c| (row, *c)).collect::<Vec<_>>(), (row, total), false);
+        }
+    }
+}
+
+/// Adds a margin, unless visible cells contradict it.
+fn push(
+    m: &mut Margins,
+    index: &BTreeMap<(usize, usize), usize>,
+    parts: &[(usize, usize)],
+    total: (usize, usize),
+    check: bool,
+) {
+    let Some(total) = index.get(&total).copied() else { return };
+    let Some(parts) = parts.iter().map(|p| index.get(p).copied()).collect::<Option<Vec<usize>>>() else {
+        return;
+    };
+    let visible: Option<u64> = parts.iter().try_fold(0_u64, |sum, p| match m.cells[*p] {
+        Cell::Known(v) => sum.checked_add(v),
+        Cell::Hidden { .. } => None,
+    });
+    if let (Some(sum), Cell::Known(all), true) = (visible, m.cells[total], check) {
+        if sum != all {
+            return;
+        }
+    }
+    m.sums.push(Sum { parts, total });
+}

@@ -1,0 +1,12 @@
+//! Tables about people: counts, percentages, margins, microdata (`5-4(2)(i)`).
+
+pub mod cells;
+mod grid;
+mod margins;
+pub mod personal;
+mod persons;
+pub mod table;
+pub mod words;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,368 @@
+//! Tables about people: counts, percentages, margins, and rows that are persons (`5-4(2)(i)`).
+
+use super::cells::Read;
+use super::grid::Grid;
+use super::margins::{self, Margins};
+use super::personal;
+use super::persons::{self, Rows};
+use super::words::{self, Word};
+use crate::lines::Block;
+use crate::readers::tally::{Tally, words as shown};
+use crate::readers::{Context, Flow, Found, Sample, TextReader, printed};
+use crate::shape::Delimiter;
+use sekisho_policy::facts::{Part, Problem, ProblemKind, Statistics, What};
+use sekisho_policy::implied;
+use sekisho_policy::rules::small_counts::{Derived, derive, is_small};
+use sekisho_policy::schema::Policy;
+
+/// Cells and bytes kept; what is larger is no table for people to read.
+const MOST_CELLS: usize = 400_000;
+const MOST_BYTES: usize = 24 << 20;
+
+/// Reads a table about people.
+pub struct CountTable {
+    policy: Policy,
+    delimiter: Delimiter,
+    data_from: u64,
+    columns: usize,
+    grid: Grid,
+    declared: Option<u64>,
+    bytes: usize,
+    rows: u64,
+    over: bool,
+    tally: Tally,
+    everything: u32,
+}
+
+/// A reader, when the text is a table.
+pub fn plausible(sample: &Sample<'_>, context: &Context<'_>) -> Option<Box<dyn TextReader>> {
+    CountTable::open(sample, context).map(|t| Box::new(t) as Box<dyn TextReader>)
+}
+
+impl CountTable {
+    /// See [`plausible`].
+    pub fn open(sample: &Sample<'_>, context: &Context<'_>) -> Option<Self> {
+        let shape = sample.shape.as_ref()?;
+        if shape.rows.is_empty() || sample.head.starts_with(b"##fileformat=VCF") {
+            return None;
+        }
+        // Numbers name nothing.
+        let named =
+            !shape.header.is_empty() && shape.header.iter().all(|h| printed::parse(h.as_bytes()).is_none());
+        let header = if named {
+            shape.header.clone()
+        } else {
+            (1..=shape.columns).map(|c| format!("column {c}")).collect()
+        };
+        let info = context.request.files.get(context.name);
+        let mut tally = Tally::default();
+        let everything = tally.name("");
+        Some(Self {
+            policy: context.policy.clone(),
+            delimiter: shape.delimiter,
+            data_from: shape.data_from,
+            columns: shape.columns,
+            grid: Grid { header, named, ..Grid::default() },
+            declared: info.and_then(|i| i.subjects).or(context.request.subjects),
+            bytes: 0,
+            rows: 0,
+            over: false,
+            tally,
+            everything,
+        })
+    }
+
+    fn analyse(&mut self) -> (String, Margins) {
+        let policy = self.policy.clone();
+        let minimum = policy.counts.minimum;
+        self.grid.settle(minimum, self.declared);
+        let grid = std::mem::take(&mut self.grid);
+        let found = persons::persons(&grid, self.declared);
+        personal::columns(&grid, &mut self.tally);
+        let mut kind = "table";
+        let mut margins = Margins::default();
+        if let Some((rows, why)) = found {
+            let n = self.rows;
+            let what = if rows == Rows::Features { What::SubjectFeatures } else { What::SubjectRows };
+            kind = if rows == Rows::Features { "subject_features" } else { "microdata" };
+            self.tally.add_many(what, self.everything, n, || (String::new(), why));
+            if n < minimum {
+                self.tally
+                    .add_many(What::FewRows, self.everything, n, || (String::new(), format!("{n} subjects")));
+            }
+        } else {
+            if grid.roles.contains(&Word::Count) {
+                kind = "count_table";
+            }
+            margins = margins::of(&grid);
+            self.counts(&grid, &margins, &policy);
+            self.percentages(&grid, &policy);
+            self.complements(&grid, &policy);
+            self.columns(&grid, &policy);
+        }
+        self.grid = grid;
+        (kind.into(), margins)
+    }
+
+    /// Printed and derived counts.
+    fn counts(&mut self, grid: &Grid, m: &Margins, policy: &Policy) {
+        use sekisho_policy::rules::small_counts::Cell;
+        for (cell, (row, column)) in m.cells.iter().zip(&m.at) {
+            let Cell::Known(count) = *cell else { continue };
+            let about = self.tally.name(&grid.header[*column]);
+            let what = match count {
+                0 => What::ZeroCount,
+                _ if is_small(policy, count) => What::SmallCount,
+                _ => continue,
+            };
+            self.tally.add(what, about, || (grid.place(*row, *column), count.to_string()));
+        }
+        for column in 0..grid.header.len() {
+            let stated = grid.stated(column).filter(|n| is_small(policy, *n));
+            if let Some(n) = stated {
+                let about = self.tally.name(&grid.header[column]);
+                self.tally.add(What::SmallCount, about, || ("header".into(), n.to_string()));
+            }
+        }
+        match derive(&m.cells, &m.sums, policy.counts.minimum) {
+            Some(found) => {
+                for one in found {
+                    let (at, value) = match one {
+                        Derived::Cell(cell, value) => {
+                            (m.at[cell], format!("{value} = total less the other cells"))
+                        }
+                        Derived::Rest(sum, value) => {
+                            (m.at[m.sums[sum].total], format!("{value} = this total less the visible cells"))
+                        }
+                    };
+                    let about = self.tally.name(&grid.header[at.1]);
+                    self.tally.add(What::DerivedCount, about, || (grid.place(at.0, at.1), value));
+                }
+            }
+            None => self.tally.add(What::Unsolved, self.everything, || (String::new(), String::new())),
+        }
+    }
+
+    /// Percentages whose base is known, declared, or follows from the other rows.
+    fn percentages(&mut self, grid: &Grid, policy: &Policy) {
+        let has_counts = grid.roles.contains(&Word::Count);
+        for column in 0..grid.header.len() {
+            let about = self.tally.name(&grid.header[column]);
+            let counts = column.checked_sub(1).filter(|c| grid.roles[*c] == Word::Count);
+            let of_percent = grid.roles[column] == Word::Percent;
+            let in_cell = grid.roles[column] == Word::Count;
+            if !of_percent && !in_cell {
+                continue;
+            }
+            let scale = if of_percent && self.is_share(grid, column) { 100.0 } else { 1.0 };
+            let share = |cell: Read| match cell {
+                Read::Number(n) if of_percent => {
+                    let less = if scale > 1.0 { n.decimals.saturating_sub(2) } else { n.decimals };
+                    Some((n.value * scale, less))
+                }
+                Read::Percent { percent, decimals } => Some((percent, decimals)),
+                Read::SuppressedPercent { percent, decimals }
+                | Read::CountPercent { percent, decimals, .. } => Some((percent, decimals)),
+                _ => None,
+            };
+            // Rows that show both give the base.
+            let base = (0..grid.cells.len()).find_map(|row| {
+                let (percent, _) = share(grid.cells[row][column])?;
+                let count = match (grid.cells[row][column], counts.map(|c| grid.cells[row][c])) {
+                    (Read::CountPercent { count, .. }, _) => count,
+                    (_, Some(Read::Number(n))) if n.value >= 0.0 => n.value as u64,
+                    _ => return None,
+                };
+                (percent >= 20.0 || percent == 100.0).then(|| (count as f64 * 100.0 / percent).round() as u64)
+            });
+            let base =
+                grid.stated(column).or(base).or(if has_counts && !of_percent { None } else { self.declared });
+            let mut unknown = 0;
+            for row in 0..grid.cells.len() {
+                let hidden = match (grid.cells[row][column], counts.map(|c| grid.cells[row][c])) {
+                    (Read::SuppressedPercent { .. }, _) => true,
+                    (_, Some(Read::Suppressed { .. } | Read::Empty)) => true,
+                    (Read::Number(_) | Read::Percent { .. }, None) => {
+                        of_percent && !self.row_has_count(grid, row)
+                    }
+                    _ => false,
+                };
+                let Some((percent, decimals)) = share(grid.cells[row][column]).filter(|_| hidden) else {
+                    continue;
+                };
+                let Some(base) = base else {
+                    unknown += 1;
+                    continue;
+                };
+                let Some((low, high)) = implied::percent_of(percent, decimals, base) else { continue };
+                let what = if high == 0 {
+                    What::ZeroCount
+                } else if high < policy.counts.minimum {
+                    What::ImpliedCount
+                } else if low < policy.counts.minimum {
+                    What::MaybeImpliedCount
+                } else {
+                    continue;
+                };
+                let value = format!("{percent} % of {base} = {low} to {high}");
+                self.tally.add(what, about, || (grid.place(row, column), value));
+            }
+            self.tally.add_many(What::UnknownBase, about, unknown, || (String::new(), String::new()));
+        }
+    }
+
+    /// Shares of one instead of percentages of a hundred.
+    fn is_share(&self, grid: &Grid, column: usize) -> bool {
+        grid.cells.iter().all(|r| !matches!(r[column], Read::Number(n) if n.value > 1.0))
+            && grid.cells.iter().any(|r| matches!(r[column], Read::Number(_)))
+    }
+
+    fn row_has_count(&self, grid: &Grid, row: usize) -> bool {
+        (0..grid.header.len()).any(|c| {
+            grid.roles[c] == Word::Count
+                && matches!(grid.cells[row][c], Read::Number(_) | Read::CountPercent { .. })
+        })
+    }
+
+    /// `n (%)` tables list some levels of a variable: the others are the total less these.
+    fn complements(&mut self, grid: &Grid, policy: &Policy) {
+        for column in 0..grid.header.len() {
+            let paired = grid.cells.iter().filter(|r| matches!(r[column], Read::CountPercent { .. })).count();
+            if paired < 2 {
+                continue;
+            }
+            let count = |row: usize| match grid.cells[row][column] {
+                Read::CountPercent { count, .. } => Some(count),
+                _ => None,
+            };
+            let total = (0..grid.cells.len())
+                .find(|r| grid.is_total_row(*r) && count(*r).is_some())
+                .and_then(count)
+                .or_else(|| {
+                    grid.cells.iter().find_map(|r| match r[column] {
+                        Read::CountPercent { count, percent, .. } if percent == 100.0 => Some(count),
+                        _ => None,
+                    })
+                })
+                .or_else(|| grid.stated(column));
+            let Some(total) = total else { continue };
+            let about = self.tally.name(&grid.header[column]);
+            let mut row = 0;
+            while row < grid.cells.len() {
+                let name = &grid.text[row][0];
+                let end =
+                    (row..grid.cells.len()).find(|r| grid.text[*r][0] != *name).unwrap_or(grid.cells.len());
+                let levels: Option<Vec<u64>> = (row..end).map(count).collect();
+                let sum: Option<u64> = levels.map(|l| l.iter().sum());
+                let rest = sum.filter(|s| *s <= total).map(|s| total - s);
+                if let Some(rest) = rest.filter(|r| is_small(policy, *r) && !grid.is_total_row(row)) {
+                    let last = end - 1;
+                    self.tally.add(What::DerivedCount, about, || {
+                        (grid.place(last, column), format!("{rest} = {total} less the listed categories"))
+                    });
+                }
+                row = end;
+            }
+        }
+    }
+
+    /// Columns whose role is unclear or needs a person.
+    fn columns(&mut self, grid: &Grid, policy: &Policy) {
+        let minimum = policy.counts.minimum as f64;
+        let digits = policy.numbers.significant_digits;
+        for column in 0..grid.header.len() {
+            let about = self.tally.name(&grid.header[column]);
+            let numbers = grid.cells.iter().filter(|r| matches!(r[column], Read::Number(_))).count();
+            for row in 0..grid.cells.len() {
+                let text = &grid.text[row][column];
+                match (grid.roles[column], grid.cells[row][column]) {
+                    (Word::Count, Read::Words) if numbers > 0 => {
+                        self.tally.add(What::Unparsed, about, || (grid.place(row, column), shown(text)));
+                    }
+                    (Word::Count, Read::Number(n)) if n.value.fract() != 0.0 || n.value < 0.0 => {
+                        self.tally.add(What::Unparsed, about, || (grid.place(row, column), shown(text)));
+                    }
+                    (Word::Extreme, Read::Number(_)) => {
+                        self.tally.add(What::Extreme, about, || (grid.place(row, column), shown(text)));
+                    }
+                    (Word::Unknown | Word::Feature | Word::Person, Read::Number(n))
+                        if n.value > 0.0 && n.value < minimum && n.value.fract() == 0.0 =>
+                    {
+                        self.tally.add(What::UnclearCounts, about, || (grid.place(row, column), shown(text)));
+                    }
+                    (Word::Unknown, Read::Number(n))
+                        if n.value.fract() != 0.0 && (0.0..1.0).contains(&n.value) =>
+                    {
+                        self.tally
+                            .add(What::UnclearFractions, about, || (grid.place(row, column), shown(text)));
+                    }
+                    (_, Read::Words) if text.len() > 512 => {
+                        self.tally.add(What::EncodedText, about, || {
+                            (grid.place(row, column), format!("{} bytes", text.len()))
+                        });
+                    }
+                    _ => {}
+                }
+                if let Read::Number(n) = grid.cells[row][column] {
+                    if !n.whole && n.significant > digits {
+                        self.tally.add(What::ExtraDigits, about, || (grid.place(row, column), shown(text)));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Columns that a header names as attributes of persons.
+pub fn attribute_columns(grid: &Grid) -> usize {
+    grid.header.iter().filter(|h| matches!(words::word(h), Word::Attribute)).count()
+}
+
+impl TextReader for CountTable {
+    fn block(&mut self, block: &Block<'_>) -> Flow {
+        for (number, line) in block.lines() {
+            if number < self.data_from || line.trim_ascii().is_empty() || line.first() == Some(&b'#') {
+                continue;
+            }
+            self.rows += 1;
+            if self.over {
+                continue;
+            }
+            let fields: Vec<Vec<u8>> = self.delimiter.fields(line).map(<[u8]>::to_vec).collect();
+            if fields.len() != self.columns {
+                let (found, wanted) = (fields.len(), self.columns);
+                self.tally.add(What::Unparsed, self.everything, || {
+                    (format!("line {number}"), format!("{found} fields, {wanted} columns"))
+                });
+                continue;
+            }
+            self.bytes += line.len() + fields.len() * 24;
+            self.grid.text.push(fields);
+            self.grid.lines.push(number);
+            self.over = self.bytes > MOST_BYTES || self.grid.text.len() * self.columns > MOST_CELLS;
+        }
+        Flow::More
+    }
+
+    fn finish(mut self: Box<Self>) -> Found {
+        let (kind, _) = self.analyse();
+        let mut problems = Vec::new();
+        if self.over {
+            let detail = format!("{} of {} rows compared", self.grid.text.len(), self.rows);
+            problems.push(Problem::new(ProblemKind::OverLimit, "", detail));
+        }
+        let clear = self.rows.saturating_sub(self.tally.number(What::SmallCount));
+        let table = Statistics {
+            rows: self.rows,
+            clear,
+            minimum: self.policy.counts.minimum,
+            subjects: self.declared.map(|n| format!("declared: {n}")).unwrap_or_default(),
+            evidence: self.tally.evidence(),
+        };
+        Found { kind, rows: table.rows, unit: "rows", parts: vec![Part::Statistics(table)], problems }
+    }
+
+    fn fallback(&self) -> bool {
+        true
+    }
+}
