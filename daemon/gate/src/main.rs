@@ -1,2 +1,170 @@
-//! See the README.
-fn main() {}
+//! `sekisho-gate`: closes the kernel's gate around confined processes, proves it, watches it.
+//!
+//! Loads the kernel programs, attaches and pins them, fills their maps from the policy, marks who is already there,
+//! tests itself, and then turns denials into records and answers `sekisho why`.
+//!
+//! Invariants:
+//! - this process decides nothing: its death, its slowness or a bad policy opens nothing;
+//! - it parses nothing a user wrote but 1 MiB of frames from its socket, and speaks to no network;
+//! - what is attached is replaced before it is removed.
+
+mod attach;
+mod bpf;
+mod daemon;
+mod denials;
+mod hooks;
+mod layout;
+mod marks;
+mod metrics;
+mod node;
+mod probe;
+mod selftest;
+mod serve;
+mod store;
+mod tables;
+
+use anyhow::{Context, Result, bail};
+use clap::{Parser, Subcommand};
+use sekisho_wire::paths;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Closes the kernel's gate around confined processes.
+#[derive(Parser)]
+#[command(name = "sekisho-gate", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Load, attach, pin, prove, watch (the default).
+    Run(RunArgs),
+    /// Open the gate: remove every pin. For an unconfined root only.
+    Detach {
+        /// Yes, nothing is enforced afterwards.
+        #[arg(long)]
+        yes: bool,
+        /// Where the pins are.
+        #[arg(long, default_value = paths::GATE_PINS)]
+        pins: PathBuf,
+    },
+    /// What this kernel can do; changes nothing.
+    Probe {
+        /// For programs.
+        #[arg(long)]
+        json: bool,
+    },
+    /// The self-test's child; of no use by itself.
+    #[command(hide = true)]
+    SelfTestChild {
+        /// Where to try.
+        ground: PathBuf,
+    },
+}
+
+#[derive(clap::Args)]
+struct RunArgs {
+    /// The policy document.
+    #[arg(long, default_value = paths::POLICY)]
+    policy: PathBuf,
+    /// Further policy documents.
+    #[arg(long, default_value = paths::POLICY_DIR)]
+    policy_dir: PathBuf,
+    /// The kernel programs.
+    #[arg(long, default_value = paths::GATE_OBJECT)]
+    object: PathBuf,
+    /// Where to pin.
+    #[arg(long, default_value = paths::GATE_PINS)]
+    pins: PathBuf,
+    /// Where to listen.
+    #[arg(long, default_value = paths::GATE_SOCKET)]
+    socket: PathBuf,
+    /// Where records are kept.
+    #[arg(long, default_value = "/var/lib/sekisho-gate")]
+    state: PathBuf,
+}
+
+fn main() -> ExitCode {
+    match dispatch(Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Load errors carry the verifier's log, which belongs in front of whoever is paged.
+            eprintln!("sekisho-gate: error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(command: Option<Command>) -> Result<()> {
+    match command {
+        None => run(RunArgs::parse_from_defaults()?),
+        Some(Command::Run(args)) => run(args),
+        Some(Command::Detach { yes, pins }) => detach(yes, pins),
+        Some(Command::Probe { json }) => print_probe(json),
+        Some(Command::SelfTestChild { ground }) => selftest::child_main(&ground).context("self-test child"),
+    }
+}
+
+impl RunArgs {
+    /// What `run` without options means.
+    fn parse_from_defaults() -> Result<Self> {
+        match Cli::try_parse_from(["sekisho-gate", "run"])?.command {
+            Some(Command::Run(args)) => Ok(args),
+            _ => bail!("`run` is not a command of this program"),
+        }
+    }
+}
+
+fn run(args: RunArgs) -> Result<()> {
+    tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        .with_writer(std::io::stderr)
+        .with_max_level(tracing::Level::INFO)
+        .init();
+    let places = daemon::Places {
+        policy: args.policy,
+        policy_dir: args.policy_dir,
+        object: args.object,
+        pins: args.pins,
+        socket: args.socket,
+        state: args.state,
+    };
+    daemon::run(places)?;
+    Ok(())
+}
+
+fn detach(yes: bool, pins: PathBuf) -> Result<()> {
+    if !yes {
+        bail!(
+            "this opens the gate: nothing is enforced afterwards\nhint: add --yes; stop sekisho-gate.service first, or it closes the gate again"
+        );
+    }
+    let removed = attach::Pins::new(pins).remove_all().context("removing pins")?;
+    println!("gate open: {removed} hooks detached");
+    Ok(())
+}
+
+fn print_probe(json: bool) -> Result<()> {
+    let probe = probe::probe();
+    if json {
+        println!("{}", serde_json::to_string(&probe)?);
+        return Ok(());
+    }
+    println!("kernel {}, protection: {}", probe.kernel, probe.level);
+    println!("active LSMs: {}", probe.lsms.as_deref().unwrap_or("unknown (securityfs is not mounted)"));
+    if let Err(problem) = &probe.layout {
+        println!("layout: {problem}");
+    }
+    for hook in probe.hooks.iter().filter(|h| !h.usable) {
+        println!(
+            "{} ({}): {}",
+            hook.name,
+            if hook.mandatory { "mandatory" } else { "optional" },
+            hook.detail
+        );
+    }
+    Ok(())
+}

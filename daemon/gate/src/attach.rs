@@ -1,0 +1,256 @@
+//! Load, attach, pin. A new set of programs is in place before the old one goes: two denying sets overlap safely.
+
+use crate::hooks::{Found, setattr_idmap, survey};
+use crate::layout::{Kernel, LayoutError};
+use aya::programs::links::FdLink;
+use aya::programs::{Lsm, ProgramError};
+use aya::{Btf, BtfError, Ebpf, EbpfError, EbpfLoader};
+use sekisho_abi::hook::{Hook, Need};
+use sekisho_abi::maps::VERSION;
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+/// Why the gate could not be closed.
+#[derive(Debug, thiserror::Error)]
+pub enum AttachError {
+    /// The bpf LSM does not run.
+    #[error(
+        "bpf is not among the active LSMs ({active})\nhint: add lsm={active},bpf to the kernel command line and reboot"
+    )]
+    LsmInactive {
+        /// The active ones.
+        active: String,
+    },
+    /// BTF.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
+    /// A hook without which a way out stays open.
+    #[error("hook {name} cannot be used: {detail}")]
+    Hook {
+        /// Its name.
+        name: &'static str,
+        /// Why.
+        detail: String,
+    },
+    /// The object could not be read or its maps not made.
+    #[error("loading {path}: {source}\nhint: cargo xtask build makes it; it belongs in /usr/lib/sekisho")]
+    Object {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: Box<EbpfError>,
+    },
+    /// aya could not read BTF.
+    #[error("kernel BTF: {0}")]
+    Btf(#[from] BtfError),
+    /// The verifier refused a program, or the kernel its attachment.
+    #[error("program {name}: {source}")]
+    Program {
+        /// Its name.
+        name: &'static str,
+        /// Why, with the verifier's log.
+        source: Box<ProgramError>,
+    },
+    /// The object lacks a program.
+    #[error(
+        "the object has no program {0}\nhint: object and daemon are of different versions; install both from one build"
+    )]
+    NoProgram(&'static str),
+    /// The pins.
+    #[error("{path}: {source}\nhint: is bpffs mounted at /sys/fs/bpf?")]
+    Pin {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// Maps that outlive the daemon: marks, sockets, policy, listeners, records, counters.
+const MAPS: [&str; 12] = [
+    "TASKS",
+    "SOCKETS",
+    "EPOCH",
+    "CONFIG",
+    "ZONES",
+    "TRANSPORTS",
+    "NUMBERS",
+    "DESTINATIONS",
+    "UNIX_PATHS",
+    "LISTENERS",
+    "EVENTS",
+    "COUNTERS",
+];
+
+/// Where everything is pinned.
+#[derive(Debug, Clone)]
+pub struct Pins {
+    root: PathBuf,
+}
+
+impl Pins {
+    /// Below this directory of bpffs.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    fn maps(&self) -> PathBuf {
+        self.root.join(format!("maps-{VERSION}"))
+    }
+
+    fn links(&self) -> PathBuf {
+        self.root.join("links")
+    }
+
+    /// The generations of links that are pinned, oldest first.
+    pub fn generations(&self) -> Vec<(u64, PathBuf)> {
+        let mut found: Vec<_> = fs::read_dir(self.links())
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, entry.path())))
+            .collect();
+        found.sort();
+        found
+    }
+
+    /// Removes one generation: its programs are detached.
+    fn drop_generation(path: &Path) -> Result<(), AttachError> {
+        let failed = |path: &Path| {
+            let path = path.to_owned();
+            move |source| AttachError::Pin { path, source }
+        };
+        for entry in fs::read_dir(path).map_err(failed(path))? {
+            let entry = entry.map_err(failed(path))?;
+            fs::remove_file(entry.path()).map_err(failed(&entry.path()))?;
+        }
+        fs::remove_dir(path).map_err(failed(path))
+    }
+
+    /// Opens the gate: removes every pin. Marks go with the maps.
+    ///
+    /// # Errors
+    /// [`AttachError::Pin`] names what could not be removed.
+    pub fn remove_all(&self) -> Result<usize, AttachError> {
+        let mut removed = 0;
+        for (_, path) in self.generations() {
+            removed += fs::read_dir(&path).map(Iterator::count).unwrap_or(0);
+            Self::drop_generation(&path)?;
+        }
+        let maps = self.maps();
+        if maps.is_dir() {
+            Self::drop_generation(&maps)?;
+        }
+        for path in [self.links(), self.root.clone()] {
+            if path.is_dir() {
+                fs::remove_dir(&path).map_err(|source| AttachError::Pin { path, source })?;
+            }
+        }
+        Ok(removed)
+    }
+}
+
+fn private_dir(path: &Path) -> Result<(), AttachError> {
+    match DirBuilder::new().mode(0o700).create(path) {
+        Err(e) if e.kind() != io::ErrorKind::AlreadyExists => {
+            Err(AttachError::Pin { path: path.into(), source: e })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The LSMs the kernel runs, if it says so.
+pub fn active_lsms() -> Option<String> {
+    fs::read_to_string("/sys/kernel/security/lsm").ok().map(|s| s.trim().to_owned())
+}
+
+/// A loaded object: maps made and open, nothing attached.
+pub struct Loaded {
+    /// Maps and programs.
+    pub object: Ebpf,
+    /// The hooks.
+    pub found: Vec<Found>,
+    btf: Btf,
+    pins: Pins,
+    idmap: bool,
+}
+
+/// Loads the object for the running kernel. Maps that are already pinned are taken over, with the marks in them.
+///
+/// # Errors
+/// [`AttachError`].
+pub fn load(path: &Path, pins: &Pins) -> Result<Loaded, AttachError> {
+    if let Some(active) = active_lsms() {
+        if !active.split(',').any(|lsm| lsm == "bpf") {
+            return Err(AttachError::LsmInactive { active });
+        }
+    }
+    let kernel = Kernel::read(Path::new("/sys/kernel/btf/vmlinux"))?;
+    let found = survey(&kernel);
+    if let Some(missing) = found.iter().find(|f| !f.usable && f.hook.need() == Need::Mandatory) {
+        return Err(AttachError::Hook { name: missing.hook.name(), detail: missing.detail.clone() });
+    }
+    let offsets = kernel.offsets()?;
+    private_dir(&pins.root)?;
+    private_dir(&pins.links())?;
+    private_dir(&pins.maps())?;
+    let mut loader = EbpfLoader::new();
+    loader.allow_unsupported_maps();
+    for (name, offset) in &offsets {
+        loader.override_global(name, offset, true);
+    }
+    for name in MAPS {
+        loader.map_pin_path(name, pins.maps().join(name));
+    }
+    let object = loader
+        .load_file(path)
+        .map_err(|source| AttachError::Object { path: path.into(), source: Box::new(source) })?;
+    Ok(Loaded { object, found, btf: Btf::from_sys_fs()?, pins: pins.clone(), idmap: setattr_idmap(&kernel) })
+}
+
+impl Loaded {
+    /// Attaches and pins every usable hook, then drops older generations. Returns the hooks attached.
+    ///
+    /// # Errors
+    /// [`AttachError`]; older generations are then still in place.
+    pub fn attach(&mut self) -> Result<Vec<Hook>, AttachError> {
+        let older = self.pins.generations();
+        let generation = older.last().map_or(1, |(number, _)| number + 1);
+        let dir = self.pins.links().join(generation.to_string());
+        private_dir(&dir)?;
+        let mut attached = Vec::new();
+        for found in self.found.iter().filter(|f| f.usable) {
+            match Self::one(&mut self.object, &self.btf, found.hook, self.idmap, &dir) {
+                Ok(()) => attached.push(found.hook),
+                Err(error) => {
+                    // Half a generation beside a whole older one denies nothing wrongly, but would mislead.
+                    if !older.is_empty() {
+                        let _ = Pins::drop_generation(&dir);
+                    }
+                    return Err(error);
+                }
+            }
+        }
+        for (_, path) in older {
+            Pins::drop_generation(&path)?;
+        }
+        Ok(attached)
+    }
+
+    fn one(object: &mut Ebpf, btf: &Btf, hook: Hook, idmap: bool, dir: &Path) -> Result<(), AttachError> {
+        let name = hook.name();
+        // linux 6.3: leading idmap.
+        let variant = if idmap && hook == Hook::InodeSetattr { "inode_setattr_idmap" } else { name };
+        let failed = |source| AttachError::Program { name, source: Box::new(source) };
+        let program: &mut Lsm =
+            object.program_mut(variant).ok_or(AttachError::NoProgram(variant))?.try_into().map_err(failed)?;
+        program.load(name, btf).map_err(failed)?;
+        let id = program.attach().map_err(failed)?;
+        let link: FdLink = program.take_link(id).map_err(failed)?.into();
+        let path = dir.join(name);
+        link.pin(&path).map_err(|e| AttachError::Pin { path, source: io::Error::other(e) })?;
+        Ok(())
+    }
+}

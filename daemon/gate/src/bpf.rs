@@ -1,0 +1,87 @@
+//! The two bpf system calls aya lacks: task storage by pidfd. The only unsafe code of this process.
+
+use sekisho_abi::maps::Mark;
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+const BPF_MAP_LOOKUP_ELEM: libc::c_long = 1;
+const BPF_MAP_UPDATE_ELEM: libc::c_long = 2;
+
+/// `union bpf_attr`, as far as element commands read it.
+#[repr(C)]
+struct ElementAttr {
+    map: u32,
+    unused: u32,
+    key: u64,
+    value: u64,
+    flags: u64,
+}
+
+/// A handle on a process that cannot be recycled.
+///
+/// # Errors
+/// `ESRCH` when it is gone.
+pub fn pidfd(pid: u32) -> io::Result<OwnedFd> {
+    // SAFETY: pidfd_open takes two integers and touches no memory of ours.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let fd = i32::try_from(fd).map_err(io::Error::other)?;
+    // SAFETY: the kernel just gave us this descriptor; nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Writes a task's mark.
+///
+/// # Errors
+/// The system call's.
+pub fn set_mark(map: BorrowedFd<'_>, pidfd: BorrowedFd<'_>, mark: Mark) -> io::Result<()> {
+    let mut value = bytes(mark);
+    element(BPF_MAP_UPDATE_ELEM, map, pidfd, &mut value)
+}
+
+/// Reads a task's mark; `None` when it has none.
+///
+/// # Errors
+/// The system call's.
+pub fn get_mark(map: BorrowedFd<'_>, pidfd: BorrowedFd<'_>) -> io::Result<Option<Mark>> {
+    let mut value = [0; 8];
+    match element(BPF_MAP_LOOKUP_ELEM, map, pidfd, &mut value) {
+        Ok(()) => {
+            let [a, b, c, d, e, f, g, h] = value;
+            let mark =
+                Mark { flags: u32::from_ne_bytes([a, b, c, d]), account: u32::from_ne_bytes([e, f, g, h]) };
+            Ok(Some(mark))
+        }
+        Err(e) if e.raw_os_error() == Some(libc::ENOENT) => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+fn bytes(mark: Mark) -> [u8; 8] {
+    let mut value = [0; 8];
+    value[..4].copy_from_slice(&mark.flags.to_ne_bytes());
+    value[4..].copy_from_slice(&mark.account.to_ne_bytes());
+    value
+}
+
+fn element(
+    command: libc::c_long,
+    map: BorrowedFd<'_>,
+    pidfd: BorrowedFd<'_>,
+    value: &mut [u8; 8],
+) -> io::Result<()> {
+    let key: i32 = pidfd.as_raw_fd();
+    let attr = ElementAttr {
+        map: map.as_raw_fd().cast_unsigned(),
+        unused: 0,
+        key: (&raw const key).expose_provenance() as u64,
+        value: value.as_mut_ptr().expose_provenance() as u64,
+        flags: 0,
+    };
+    // SAFETY: `attr` is the layout the kernel documents for element commands, `key` and `value` outlive the call and
+    // have the sizes the map was created with (4 and 8 bytes).
+    let result = unsafe { libc::syscall(libc::SYS_bpf, command, &raw const attr, size_of::<ElementAttr>()) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}

@@ -1,0 +1,141 @@
+//! Marks for the processes that were there before the gate.
+
+use crate::bpf::{get_mark, pidfd, set_mark};
+use crate::node::kernel_device;
+use crate::tables::Tables;
+use sekisho_abi::maps::{MARK_CONFINED, MARK_TRANSPORT, Mark};
+use sekisho_abi::process::{Identity, becomes_confined};
+use std::fs;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::MetadataExt;
+
+/// What `/proc` says about a process.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Process {
+    uid: u32,
+    login: u32,
+    cgroup: String,
+    exe: Option<(u32, u64)>,
+}
+
+/// Marks every running process that policy confines. Returns how many were newly marked.
+pub fn mark_existing(map: BorrowedFd<'_>, tables: &Tables, cgroups: &[String]) -> usize {
+    let pids = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    pids.filter(|&pid| mark_one(map, tables, cgroups, pid).unwrap_or(false)).count()
+}
+
+fn mark_one(map: BorrowedFd<'_>, tables: &Tables, cgroups: &[String], pid: u32) -> Option<bool> {
+    // The handle first: what is read afterwards is about this process or fails.
+    let handle = pidfd(pid).ok()?;
+    let process = read(pid)?;
+    let flags = flags(&process, tables, cgroups);
+    if flags == 0 {
+        return Some(false);
+    }
+    let present = get_mark(map, handle.as_fd()).ok().flatten().is_some_and(|m| m.flags & MARK_CONFINED != 0);
+    if present {
+        return Some(false);
+    }
+    let account = if process.login == u32::MAX { process.uid } else { process.login };
+    match set_mark(map, handle.as_fd(), Mark { flags, account }) {
+        Ok(()) => Some(true),
+        Err(error) => {
+            tracing::error!(pid, %error, "a running process could not be marked");
+            Some(false)
+        }
+    }
+}
+
+fn read(pid: u32) -> Option<Process> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let uid = status.lines().find_map(|l| l.strip_prefix("Uid:"))?.split_whitespace().next()?.parse().ok()?;
+    let login = fs::read_to_string(format!("/proc/{pid}/loginuid")).ok().and_then(|s| s.trim().parse().ok());
+    let cgroup = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+    let cgroup = cgroup.lines().find_map(|l| l.strip_prefix("0::")).unwrap_or_default().to_owned();
+    let exe =
+        fs::metadata(format!("/proc/{pid}/exe")).ok().and_then(|m| Some((kernel_device(m.dev())?, m.ino())));
+    Some(Process { uid, login: login.unwrap_or(u32::MAX), cgroup, exe })
+}
+
+/// Is an account confined, is it exempt? As the kernel programs judge it.
+fn account(tables: &Tables, uid: u32) -> (bool, bool) {
+    let exempt = tables.exempt.contains(&uid);
+    let ranges = tables.config.ranges.iter().take(tables.config.ranges_used as usize);
+    let confined =
+        tables.confined.contains(&uid) || ranges.clone().any(|r| (r.first..=r.last).contains(&uid));
+    (confined && !exempt, exempt)
+}
+
+/// The mark a process found at the start gets; 0 for none.
+fn flags(process: &Process, tables: &Tables, cgroups: &[String]) -> u32 {
+    let (uid, uid_exempt) = account(tables, process.uid);
+    let has_login = process.login != u32::MAX;
+    let (login, login_exempt) = if has_login { account(tables, process.login) } else { (false, false) };
+    let transport = process.exe.is_some_and(|exe| tables.transports.contains(&exe));
+    let within = |path: &String| {
+        let path = path.trim_matches('/');
+        let own = process.cgroup.trim_matches('/');
+        own == path || own.strip_prefix(path).is_some_and(|rest| rest.starts_with('/'))
+    };
+    let cgroup = cgroups.iter().any(within);
+    let confined = becomes_confined(Identity { uid, uid_exempt, has_login, login, login_exempt, cgroup });
+    match (confined, transport) {
+        (false, _) => 0,
+        // sshd's monitor: root, in the session, and not yet anybody.
+        (true, true) if !uid => 0,
+        (true, true) => MARK_CONFINED | MARK_TRANSPORT,
+        (true, false) => MARK_CONFINED,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sekisho_abi::maps::UidRange;
+
+    fn tables() -> Tables {
+        let mut tables = Tables { exempt: vec![0, 1002], transports: vec![(7, 9)], ..Tables::default() };
+        tables.config.ranges[0] = UidRange { first: 1000, last: 59999 };
+        tables.config.ranges_used = 1;
+        tables
+    }
+
+    fn process(uid: u32, login: u32, cgroup: &str) -> Process {
+        Process { uid, login, cgroup: cgroup.into(), exe: None }
+    }
+
+    const SESSION: &str = "/user.slice/user-1001.slice/session-3.scope";
+
+    #[test]
+    fn a_researcher_and_the_root_shell_behind_sudo_are_marked() {
+        let cgroups = ["user.slice".to_owned()];
+        assert_eq!(flags(&process(1001, 1001, SESSION), &tables(), &cgroups), MARK_CONFINED);
+        assert_eq!(flags(&process(0, 1001, SESSION), &tables(), &cgroups), MARK_CONFINED);
+        assert_eq!(
+            flags(&process(0, u32::MAX, SESSION), &Tables { exempt: vec![], ..tables() }, &cgroups),
+            MARK_CONFINED
+        );
+    }
+
+    #[test]
+    fn officers_root_and_services_are_not() {
+        let cgroups = ["user.slice".to_owned()];
+        assert_eq!(flags(&process(1002, 1002, SESSION), &tables(), &cgroups), 0);
+        assert_eq!(flags(&process(0, 0, SESSION), &tables(), &cgroups), 0);
+        assert_eq!(flags(&process(105, u32::MAX, "/system.slice/ssh.service"), &tables(), &cgroups), 0);
+        assert_eq!(
+            flags(&process(0, u32::MAX, "/user.slices/x"), &Tables { exempt: vec![], ..tables() }, &cgroups),
+            0
+        );
+    }
+
+    #[test]
+    fn sshd_keeps_its_role_as_the_user_and_its_freedom_as_the_monitor() {
+        let exe = Some((7, 9));
+        let user = Process { exe, ..process(1001, 1001, SESSION) };
+        let monitor = Process { exe, ..process(0, 1001, SESSION) };
+        assert_eq!(flags(&user, &tables(), &[]), MARK_CONFINED | MARK_TRANSPORT);
+        assert_eq!(flags(&monitor, &tables(), &[]), 0);
+    }
+}

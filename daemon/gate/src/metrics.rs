@@ -1,0 +1,77 @@
+//! Numbers for Prometheus, as a text file for the node exporter. No user, path or address is ever a label.
+
+use prometheus::{Encoder, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
+use std::path::Path;
+
+/// The gate's metrics.
+pub struct Metrics {
+    registry: Registry,
+    /// Denials by hook and reason.
+    pub denials: IntCounterVec,
+    /// Records lost because the ring was full.
+    pub lost: IntGauge,
+    /// Times the fall-back decided who is confined.
+    pub fallback: IntGauge,
+    /// Hooks attached.
+    pub hooks: IntGauge,
+    /// 1: enforce, 0: audit.
+    pub enforcing: IntGauge,
+    /// 1: the last self-test passed.
+    pub self_test: IntGauge,
+    /// Reloads that were refused.
+    pub reload_failures: IntCounter,
+}
+
+impl Metrics {
+    /// All at zero.
+    ///
+    /// # Errors
+    /// When a name is not accepted: a mistake in this file.
+    pub fn new() -> prometheus::Result<Self> {
+        let registry = Registry::new();
+        let gauge = |name: &str, help: &str| -> prometheus::Result<IntGauge> {
+            let gauge = IntGauge::new(name, help)?;
+            registry.register(Box::new(gauge.clone()))?;
+            Ok(gauge)
+        };
+        let denials = IntCounterVec::new(
+            Opts::new(
+                "sekisho_gate_denials_total",
+                "Denials (in audit mode: would-be denials) seen by the daemon.",
+            ),
+            &["hook", "reason"],
+        )?;
+        registry.register(Box::new(denials.clone()))?;
+        let reload_failures =
+            IntCounter::new("sekisho_gate_reload_failures_total", "Policy reloads that were refused.")?;
+        registry.register(Box::new(reload_failures.clone()))?;
+        Ok(Self {
+            denials,
+            lost: gauge(
+                "sekisho_gate_events_lost",
+                "Records lost because the ring was full, since the maps were made.",
+            )?,
+            fallback: gauge(
+                "sekisho_gate_mark_fallbacks",
+                "Times uid, login uid and cgroup decided who is confined.",
+            )?,
+            hooks: gauge("sekisho_gate_hooks_attached", "Kernel hooks attached.")?,
+            enforcing: gauge("sekisho_gate_enforcing", "1 when denials are enforced, 0 in audit mode.")?,
+            self_test: gauge("sekisho_gate_self_test_passed", "1 when the last self-test passed.")?,
+            reload_failures,
+            registry,
+        })
+    }
+
+    /// Writes the text file in one step.
+    ///
+    /// # Errors
+    /// The file system's.
+    pub fn write(&self, path: &Path) -> std::io::Result<()> {
+        let mut text = Vec::new();
+        TextEncoder::new().encode(&self.registry.gather(), &mut text).map_err(std::io::Error::other)?;
+        let part = path.with_extension("part");
+        std::fs::write(&part, &text)?;
+        std::fs::rename(part, path)
+    }
+}

@@ -1,0 +1,115 @@
+use super::*;
+use sekisho_policy::schema::{Network, Subjects, Zone};
+use std::collections::BTreeMap;
+
+#[derive(Default)]
+struct Fake {
+    files: BTreeMap<&'static str, Identity>,
+}
+
+fn directory(device: u32, inode: u64) -> Identity {
+    Identity {
+        device,
+        inode,
+        stands_for: 0,
+        directory: true,
+        character_device: false,
+        only_root_writes: true,
+        remote: false,
+    }
+}
+
+impl Node for Fake {
+    fn file(&self, path: &str) -> Option<Identity> {
+        self.files.get(path).copied()
+    }
+    fn uid(&self, name: &str) -> Option<u32> {
+        [("root", 0), ("researcher", 1001), ("officer", 1002)]
+            .into_iter()
+            .find(|(n, _)| *n == name)
+            .map(|(_, uid)| uid)
+    }
+    fn real(&self, path: &str) -> Option<String> {
+        (path == "/dev/log").then(|| "/run/systemd/journal/dev-log".into())
+    }
+}
+
+fn zone(path: &str, kind: ZoneKind) -> Zone {
+    Zone { path: path.into(), kind, whole_filesystem: false, remote: false }
+}
+
+#[test]
+fn a_zone_is_its_device_and_inode() {
+    let node = Fake { files: BTreeMap::from([("/home/a", directory(8, 77)), ("/scratch", directory(9, 2))]) };
+    let mut whole = zone("/scratch", ZoneKind::Workspace);
+    whole.whole_filesystem = true;
+    let gate = Gate { zones: vec![zone("/home/a", ZoneKind::Spool), whole], ..Gate::default() };
+    assert_eq!(translate(&gate, &node).unwrap().zones, [(8, 77, ZONE_SPOOL), (9, 0, ZONE_WORKSPACE)]);
+}
+
+#[test]
+fn a_missing_or_remote_zone_is_not_writable_and_said_so() {
+    let mut nfs = directory(10, 3);
+    nfs.remote = true;
+    let node = Fake { files: BTreeMap::from([("/nfs", nfs)]) };
+    let gate = Gate {
+        zones: vec![zone("/gone", ZoneKind::Workspace), zone("/nfs", ZoneKind::Workspace)],
+        ..Gate::default()
+    };
+    let tables = translate(&gate, &node).unwrap();
+    assert!(tables.zones.is_empty());
+    assert!(tables.warnings[0].contains("/gone does not exist"), "{:?}", tables.warnings);
+    assert!(tables.warnings[1].contains("remote = true"), "{:?}", tables.warnings);
+}
+
+#[test]
+fn an_unknown_confined_account_refuses_the_policy_an_unknown_exempt_one_does_not() {
+    let with = |subjects| translate(&Gate { subjects, ..Gate::default() }, &Fake::default());
+    let confined = with(Subjects { users: vec!["ghost".into()], ..Subjects::default() });
+    assert!(confined.unwrap_err().to_string().contains("no account `ghost`"));
+    let exempt =
+        with(Subjects { exempt_users: vec!["ghost".into(), "root".into()], ..Subjects::default() }).unwrap();
+    assert_eq!((exempt.exempt, exempt.warnings.len()), (vec![0], 1));
+}
+
+#[test]
+fn ipv4_destinations_are_mapped_so_that_both_spellings_are_one() {
+    let allow = |cidr: &str, protocol: &str| {
+        let allow = vec![Destination { cidr: cidr.into(), protocol: protocol.into(), port: 443 }];
+        translate(
+            &Gate { network: Network { allow, ..Network::default() }, ..Gate::default() },
+            &Fake::default(),
+        )
+    };
+    let (protocol, port, address, prefix) = allow("10.0.0.0/8", "tcp").unwrap().destinations[0];
+    assert_eq!((protocol, port, prefix), (6, 443, 104));
+    assert_eq!(address[10..14], [0xff, 0xff, 10, 0]);
+    assert_eq!(allow("2001:db8::/32", "udp").unwrap().destinations[0].3, 32);
+    for (cidr, protocol) in
+        [("10.0.0.0/33", "tcp"), ("ten", "tcp"), ("10.0.0.0/8", "sctp"), ("::/129", "tcp")]
+    {
+        assert!(allow(cidr, protocol).is_err(), "{cidr} {protocol}");
+    }
+}
+
+#[test]
+fn a_unix_socket_is_known_by_the_path_written_and_by_the_real_one() {
+    let network = Network { unix: vec!["/dev/log".into()], ..Network::default() };
+    let tables = translate(&Gate { network, ..Gate::default() }, &Fake::default()).unwrap();
+    assert_eq!(
+        tables.unix,
+        [unix_path("/dev/log").unwrap(), unix_path("/run/systemd/journal/dev-log").unwrap()]
+    );
+}
+
+#[test]
+fn a_transport_that_others_may_write_is_not_trusted() {
+    let mut sshd = directory(8, 5);
+    sshd.directory = false;
+    let mut writable = sshd;
+    writable.only_root_writes = false;
+    let trusted = Fake { files: BTreeMap::from([("/usr/sbin/sshd", sshd)]) };
+    let loose = Fake { files: BTreeMap::from([("/usr/sbin/sshd", writable)]) };
+    assert_eq!(translate(&Gate::default(), &trusted).unwrap().transports, [(8, 5)]);
+    assert!(translate(&Gate::default(), &loose).unwrap().transports.is_empty());
+}

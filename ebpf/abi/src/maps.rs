@@ -1,0 +1,173 @@
+//! Keys and values of the maps. Every key carries the policy's *epoch*: a reload writes the new entries beside the
+//! old ones and then changes one number, so no hook ever sees half a policy.
+
+/// Version of everything here. Pins of another version are not reused.
+pub const VERSION: u32 = 1;
+
+/// Most uid ranges.
+pub const RANGES: usize = 8;
+/// How far up a dentry's parents are followed; deeper is outside.
+pub const DEPTH: usize = 48;
+/// How many levels of cgroups are looked at.
+pub const CGROUP_LEVELS: i32 = 4;
+
+/// Task storage: the mark.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[repr(C)]
+pub struct Mark {
+    /// `MARK_…`
+    pub flags: u32,
+    /// The session's account: login uid if set, else the real uid when marked.
+    pub account: u32,
+}
+/// The task is confined. Never cleared.
+pub const MARK_CONFINED: u32 = 1;
+/// The task is the session's transport. Cleared at exec.
+pub const MARK_TRANSPORT: u32 = 2;
+
+/// Socket storage: who made it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[repr(C)]
+pub struct SocketMark {
+    /// 1: made by a confined task, so each destination it has was judged.
+    pub owned: u32,
+}
+
+/// Switches and ranges of one epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[repr(C)]
+pub struct Config {
+    /// `CONFIG_…`
+    pub flags: u32,
+    /// How many of `ranges` are used.
+    pub ranges_used: u32,
+    /// Inclusive uid ranges that are confined.
+    pub ranges: [UidRange; RANGES],
+}
+/// Record, but allow.
+pub const CONFIG_AUDIT: u32 = 1;
+/// Freeze everything outward.
+pub const CONFIG_LOCKDOWN: u32 = 2;
+/// Confined processes may listen on loopback.
+pub const CONFIG_LISTEN_LOOPBACK: u32 = 4;
+
+/// An inclusive range of uids.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[repr(C)]
+pub struct UidRange {
+    /// First.
+    pub first: u32,
+    /// Last.
+    pub last: u32,
+}
+
+/// An inode, in one epoch: zones, transport executables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[repr(C)]
+pub struct NodeKey {
+    /// Inode number.
+    pub inode: u64,
+    /// Epoch.
+    pub epoch: u32,
+    /// Kernel device number (major << 20 | minor).
+    pub device: u32,
+}
+/// Value in `ZONES`: a directory subtree that is a workspace.
+pub const ZONE_WORKSPACE: u32 = 1;
+/// Value in `ZONES`: a spool.
+pub const ZONE_SPOOL: u32 = 2;
+/// Inode number that stands for the whole superblock.
+pub const WHOLE_FILESYSTEM: u64 = 0;
+
+/// A number in one epoch: uids, devices, loopback ports, cgroups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[repr(C)]
+pub struct NumberKey {
+    /// The number.
+    pub number: u64,
+    /// Epoch.
+    pub epoch: u32,
+    /// What the number is: `NUMBER_…`.
+    pub kind: u32,
+}
+/// An account; value [`UID_CONFINED`] or [`UID_EXEMPT`].
+pub const NUMBER_UID: u32 = 1;
+/// A character device policy lists (kernel device number).
+pub const NUMBER_DEVICE: u32 = 2;
+/// `protocol << 16 | port` of a trusted listener on loopback.
+pub const NUMBER_LOOPBACK: u32 = 3;
+/// A cgroup (its id) whose subtree is confined.
+pub const NUMBER_CGROUP: u32 = 4;
+/// Value of a uid that is confined.
+pub const UID_CONFINED: u32 = 1;
+/// Value of a uid that is exempt.
+pub const UID_EXEMPT: u32 = 2;
+
+/// Key of the destinations trie, after the prefix length: epoch, protocol and port exactly, then the address by prefix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[repr(C)]
+pub struct DestinationKey {
+    /// Epoch.
+    pub epoch: u32,
+    /// 6 or 17.
+    pub protocol: u16,
+    /// Host byte order.
+    pub port: u16,
+    /// IPv6, or IPv4 mapped into it.
+    pub address: [u8; 16],
+}
+/// Bits of a [`DestinationKey`] before the address.
+pub const DESTINATION_FIXED_BITS: u32 = 64;
+
+/// Bytes of a unix socket's path.
+pub const UNIX_PATH: usize = 108;
+/// A unix socket of an unconfined peer that may be reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(C)]
+pub struct UnixKey {
+    /// Epoch.
+    pub epoch: u32,
+    /// The path the listener bound, zero padded.
+    pub path: [u8; UNIX_PATH],
+}
+
+/// Who listened last on a TCP port of a network namespace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[repr(C)]
+pub struct ListenerKey {
+    /// Network namespace.
+    pub namespace: u32,
+    /// Port, host byte order.
+    pub port: u32,
+}
+
+/// Value beside a [`ListenerKey`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[repr(C)]
+pub struct Listener {
+    /// 1: the listener was confined.
+    pub confined: u32,
+    /// The address it is bound to.
+    pub address: [u8; 16],
+}
+
+/// Counters, by index in `COUNTERS`.
+pub const COUNTERS: u32 = 4;
+/// Denials (in audit mode: would-be denials).
+pub const COUNT_DENIALS: u32 = 0;
+/// Records that found the ring full.
+pub const COUNT_LOST: u32 = 1;
+/// Times the task storage could not be read and the fall-back decided.
+pub const COUNT_FALLBACK: u32 = 2;
+
+const _: () = {
+    assert!(size_of::<Mark>() == 8);
+    assert!(size_of::<SocketMark>() == 4);
+    assert!(size_of::<Config>() == 8 + 8 * RANGES);
+    assert!(size_of::<NodeKey>() == 16);
+    assert!(size_of::<NumberKey>() == 16);
+    assert!(size_of::<DestinationKey>() == 24);
+    assert!(size_of::<UnixKey>() == 112);
+    assert!(size_of::<ListenerKey>() == 8);
+    assert!(size_of::<Listener>() == 20);
+};

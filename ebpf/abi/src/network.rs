@@ -1,0 +1,181 @@
+//! Whom a confined process may reach.
+
+use crate::{Answer, Reason, Rules, Subject};
+
+/// `AF_UNIX`.
+pub const AF_UNIX: u32 = 1;
+/// `AF_INET`.
+pub const AF_INET: u32 = 2;
+/// `AF_INET6`.
+pub const AF_INET6: u32 = 10;
+/// `AF_NETLINK`.
+pub const AF_NETLINK: u32 = 16;
+/// `SOCK_STREAM`.
+pub const SOCK_STREAM: u32 = 1;
+/// `SOCK_DGRAM`.
+pub const SOCK_DGRAM: u32 = 2;
+/// TCP.
+pub const TCP: u32 = 6;
+/// UDP.
+pub const UDP: u32 = 17;
+const NETLINK_ROUTE: u32 = 0;
+const NETLINK_AUDIT: u32 = 9;
+
+/// An address, IPv4 mapped into IPv6.
+pub type Address = [u8; 16];
+
+/// `127.0.0.1` as a mapped address.
+pub const LOOPBACK_V4: Address = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 127, 0, 0, 1];
+/// `::1`.
+pub const LOOPBACK_V6: Address = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
+
+/// The two halves of an address; arithmetic on them is cheap in the kernel.
+#[inline(always)]
+const fn halves(a: &Address) -> (u64, u64) {
+    (
+        u64::from_be_bytes([a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7]]),
+        u64::from_be_bytes([a[8], a[9], a[10], a[11], a[12], a[13], a[14], a[15]]),
+    )
+}
+
+/// IPv4 mapped into IPv6?
+#[inline(always)]
+#[must_use]
+pub const fn is_mapped_v4(address: &Address) -> bool {
+    let (high, low) = halves(address);
+    high == 0 && low >> 32 == 0xffff
+}
+
+/// `0.0.0.0` or `::`.
+#[inline(always)]
+#[must_use]
+pub const fn is_unspecified(address: &Address) -> bool {
+    let (high, low) = halves(address);
+    high == 0 && (low == 0 || low == 0xffff_0000_0000)
+}
+
+/// `127.0.0.0/8` or `::1`.
+#[inline(always)]
+#[must_use]
+pub const fn is_loopback(address: &Address) -> bool {
+    let (high, low) = halves(address);
+    high == 0 && (low == 1 || low >> 24 == 0xffff_7f)
+}
+
+/// Connecting to the unspecified address reaches loopback: judge it as that.
+#[inline(always)]
+#[must_use]
+pub const fn effective(address: Address) -> Address {
+    if !is_unspecified(&address) {
+        address
+    } else if is_mapped_v4(&address) {
+        LOOPBACK_V4
+    } else {
+        LOOPBACK_V6
+    }
+}
+
+/// May this socket be made?
+#[inline(always)]
+#[must_use]
+pub const fn decide_create(
+    subject: Subject,
+    family: u32,
+    kind: u32,
+    protocol: u32,
+    effective_root: bool,
+) -> Answer {
+    if !subject.confined {
+        return Reason::Allowed;
+    }
+    let fits = match family {
+        AF_UNIX => true,
+        // The transport keeps what it has and gets nothing new: no forwarding.
+        AF_INET | AF_INET6 => {
+            !subject.transport
+                && ((kind == SOCK_STREAM && (protocol == 0 || protocol == TCP))
+                    || (kind == SOCK_DGRAM && (protocol == 0 || protocol == UDP)))
+        }
+        // sudo and PAM write their audit records, which stay on the node, and fail without.
+        AF_NETLINK => protocol == NETLINK_ROUTE || (protocol == NETLINK_AUDIT && effective_root),
+        _ => false,
+    };
+    if fits { Reason::Allowed } else { Reason::SocketKind }
+}
+
+/// What is known about a destination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Destination {
+    /// On this node's loopback.
+    pub loopback: bool,
+    /// TCP on loopback, and the last one to listen on exactly this address and port was confined.
+    pub listener_confined: bool,
+    /// On loopback, and policy trusts the listener.
+    pub listener_listed: bool,
+    /// Not on loopback, and policy allows it.
+    pub listed: bool,
+}
+
+/// May it connect or send there?
+#[inline(always)]
+#[must_use]
+pub const fn decide_destination(subject: Subject, destination: Destination, rules: Rules) -> Answer {
+    if !subject.confined {
+        return Reason::Allowed;
+    }
+    if destination.loopback {
+        if destination.listener_confined {
+            return Reason::Allowed;
+        }
+        if !destination.listener_listed {
+            return Reason::Network;
+        }
+    } else if !destination.listed {
+        return Reason::Network;
+    }
+    if rules.lockdown { Reason::Lockdown } else { Reason::Allowed }
+}
+
+/// May it bind there? A port of 0 without listening is what clients do.
+#[inline(always)]
+#[must_use]
+pub const fn decide_bind(subject: Subject, loopback: bool, port: u16, rules: Rules) -> Answer {
+    if !subject.confined || port == 0 || (loopback && rules.listen_loopback) {
+        Reason::Allowed
+    } else {
+        Reason::Listen
+    }
+}
+
+/// May it listen there?
+#[inline(always)]
+#[must_use]
+pub const fn decide_listen(subject: Subject, owned: bool, loopback: bool, port: u16, rules: Rules) -> Answer {
+    if !subject.confined {
+        Reason::Allowed
+    } else if !owned {
+        Reason::InheritedSocket
+    } else if loopback && port != 0 && rules.listen_loopback {
+        Reason::Allowed
+    } else {
+        Reason::Listen
+    }
+}
+
+/// A unix peer: may it be talked to?
+#[inline(always)]
+#[must_use]
+pub const fn decide_peer(subject: Subject, peer_owned: bool, peer_listed: bool) -> Answer {
+    if !subject.confined || peer_owned || peer_listed { Reason::Allowed } else { Reason::Deputy }
+}
+
+/// Sending through a socket without naming a destination: who made the socket?
+#[inline(always)]
+#[must_use]
+pub const fn decide_inherited(subject: Subject, owned: bool, peer_fine: bool) -> Answer {
+    if !subject.confined || owned || peer_fine || subject.transport {
+        Reason::Allowed
+    } else {
+        Reason::InheritedSocket
+    }
+}

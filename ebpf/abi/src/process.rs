@@ -1,0 +1,112 @@
+//! What a confined process may do with its own rights and with other processes.
+
+use crate::{Answer, Reason, Subject, maps};
+
+/// Capabilities that open a way out: each would let its holder act outside the mark.
+const REFUSED: &[u32] = &[
+    12, // NET_ADMIN: addresses, routes, tunnels, packet filters
+    13, // NET_RAW: raw and packet sockets
+    16, // SYS_MODULE: code in the kernel
+    17, // SYS_RAWIO: ports, memory, raw disk commands
+    19, // SYS_PTRACE: other people's processes
+    20, // SYS_PACCT: accounting files written by the kernel
+    21, // SYS_ADMIN: mounts, namespaces, and everything else
+    22, // SYS_BOOT: another kernel
+    25, // SYS_TIME: the clock is a shared, visible number
+    27, // MKNOD: device nodes
+    30, // AUDIT_CONTROL: another login uid
+    32, // MAC_OVERRIDE
+    33, // MAC_ADMIN
+    34, // SYSLOG: the kernel's log
+    38, // PERFMON: tracing the kernel
+    39, // BPF: the gate itself
+    40, // CHECKPOINT_RESTORE
+];
+
+const fn mask() -> u64 {
+    let mut mask = 0;
+    let mut i = 0;
+    while i < REFUSED.len() {
+        mask |= 1 << REFUSED[i];
+        i += 1;
+    }
+    mask
+}
+
+/// The same as a bit mask.
+pub const REFUSED_MASK: u64 = mask();
+
+/// May it use this capability, in whatever namespace?
+#[inline(always)]
+#[must_use]
+pub const fn decide_capability(subject: Subject, capability: u32) -> Answer {
+    if subject.confined && (capability >= 64 || REFUSED_MASK & (1 << capability) != 0) {
+        Reason::Capability
+    } else {
+        Reason::Allowed
+    }
+}
+
+/// May it look into, trace or signal that process?
+#[inline(always)]
+#[must_use]
+pub const fn decide_process(subject: Subject, target: Subject) -> Answer {
+    if subject.confined && (!target.confined || target.transport) {
+        Reason::OtherProcess
+    } else {
+        Reason::Allowed
+    }
+}
+
+/// Things nobody confined does: `reason` says which.
+#[inline(always)]
+#[must_use]
+pub const fn decide_never(subject: Subject, reason: Reason) -> Answer {
+    if subject.confined { reason } else { Reason::Allowed }
+}
+
+/// What is known about a task that carries no mark.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Identity {
+    /// Real uid is in the confined set.
+    pub uid: bool,
+    /// Real uid is exempt.
+    pub uid_exempt: bool,
+    /// Login uid is set.
+    pub has_login: bool,
+    /// Login uid is in the confined set.
+    pub login: bool,
+    /// Login uid is exempt.
+    pub login_exempt: bool,
+    /// A confined cgroup holds it.
+    pub cgroup: bool,
+}
+
+/// Does an unmarked task become confined at this exec? (At any other moment only its real uid counts: sshd's
+/// monitor carries the login uid and sits in the session's cgroup, and must stay free.)
+#[inline(always)]
+#[must_use]
+pub const fn becomes_confined(identity: Identity) -> bool {
+    if identity.uid && !identity.uid_exempt {
+        return true;
+    }
+    if identity.has_login {
+        !identity.login_exempt && (identity.login || identity.cgroup)
+    } else {
+        identity.cgroup && !identity.uid_exempt
+    }
+}
+
+/// The mark a child gets.
+#[inline(always)]
+#[must_use]
+pub const fn inherited(parent: maps::Mark) -> maps::Mark {
+    parent
+}
+
+/// The flags after an exec: the mark stays, the role goes.
+#[inline(always)]
+#[must_use]
+pub const fn after_exec(flags: u32) -> u32 {
+    flags & !maps::MARK_TRANSPORT
+}

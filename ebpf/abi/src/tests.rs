@@ -1,0 +1,308 @@
+//! The decision's promises, over every input.
+
+use crate::file::{self, Act, Object, Place};
+use crate::network::{self, Destination};
+use crate::process::{self, Identity};
+use crate::{Reason, Rules, Subject, maps, verdict};
+use proptest::prelude::*;
+
+fn rules() -> impl Strategy<Value = Rules> {
+    (any::<bool>(), any::<bool>()).prop_map(|(lockdown, listen_loopback)| Rules { lockdown, listen_loopback })
+}
+
+fn subject() -> impl Strategy<Value = Subject> {
+    // The transport role exists only on top of the mark.
+    prop_oneof![
+        Just(Subject::FREE),
+        Just(Subject::CONFINED),
+        Just(Subject { confined: true, transport: true })
+    ]
+}
+
+fn confined() -> impl Strategy<Value = Subject> {
+    any::<bool>().prop_map(|transport| Subject { confined: true, transport })
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        Just(Act::Read),
+        Just(Act::Write),
+        Just(Act::Name),
+        Just(Act::DeviceNode),
+        Just(Act::Metadata)
+    ]
+}
+
+fn object() -> impl Strategy<Value = Object> {
+    let kind = prop_oneof![
+        Just(0o100_000u32),
+        Just(0o040_000),
+        Just(0o120_000),
+        Just(file::S_IFSOCK),
+        Just(file::S_IFBLK),
+        Just(file::S_IFCHR),
+        Just(file::S_IFIFO)
+    ];
+    let magic = prop_oneof![
+        Just(0x0102_1994u64),
+        Just(file::PROC),
+        Just(0x6367_7270),
+        Just(0x5049_5045),
+        Just(0x534f_434b),
+        Just(0x0904_1934),
+        Just(0x5345_434d),
+        Just(0xef53),
+        Just(0x9584_58f6),
+        Just(0xcafe_4a11),
+        any::<u64>()
+    ];
+    let device =
+        prop_oneof![(0u32..300, 0u32..300).prop_map(|(major, minor)| major << 20 | minor), any::<u32>()];
+    (kind, 0u32..0o10000, device, 0u32..3, magic, any::<u64>(), any::<[bool; 5]>()).prop_map(
+        |(
+            kind,
+            bits,
+            rdev,
+            zone,
+            magic,
+            sb_flags,
+            [own, roots, own_filesystem, process_entry, device_listed],
+        )| Object {
+            mode: kind | bits,
+            rdev,
+            zone,
+            magic,
+            sb_flags,
+            own,
+            roots,
+            own_filesystem,
+            process_entry,
+            device_listed,
+        },
+    )
+}
+
+fn destination() -> impl Strategy<Value = Destination> {
+    any::<[bool; 4]>().prop_map(|[loopback, listener_confined, listener_listed, listed]| Destination {
+        loopback,
+        listener_confined,
+        listener_listed,
+        listed,
+    })
+}
+
+const CHANGES: [Act; 3] = [Act::Write, Act::Name, Act::Metadata];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4096))]
+
+    #[test]
+    fn nothing_on_a_disk_outside_a_zone_may_be_changed_by_a_confined_subject(
+        who in confined(), mut object in object(), magic in any::<u64>(), rules in rules()
+    ) {
+        // Any filesystem a disk, a network or a user-space server stands behind.
+        let special = [0x0102_1994, file::PROC, 0x6367_7270, 0x5049_5045, 0x534f_434b, 0x0904_1934, 0x5345_434d, 0x5049_4446];
+        prop_assume!(!special.contains(&magic));
+        object.magic = magic;
+        object.zone = 0;
+        if object.mode & file::S_IFMT == file::S_IFCHR {
+            object.mode = 0o100_600;
+        }
+        for act in CHANGES {
+            prop_assert_ne!(file::decide(who, act, file::place(&object), rules), Reason::Allowed);
+        }
+    }
+
+    #[test]
+    fn special_filesystems_open_only_what_they_are_named_for(who in confined(), mut object in object(), rules in rules()) {
+        object.zone = 0;
+        if matches!(object.mode & file::S_IFMT, file::S_IFCHR | file::S_IFBLK) {
+            object.mode = 0o100_600;
+        }
+        let allowed = file::decide(who, Act::Write, file::place(&object), rules) == Reason::Allowed;
+        let excuse = matches!(object.magic, 0x5049_5045 | 0x534f_434b | 0x0904_1934 | 0x5345_434d | 0x5049_4446)
+            || (object.magic == 0x0102_1994 && (object.sb_flags & file::SB_KERNMOUNT != 0 || object.own_filesystem))
+            || (object.magic == 0x6367_7270 && object.own)
+            || (object.magic == file::PROC && object.process_entry);
+        prop_assert_eq!(allowed, excuse);
+    }
+
+    #[test]
+    fn no_zone_turns_a_device_into_a_file(who in confined(), mut object in object(), zone in 0u32..3, rules in rules()) {
+        object.zone = zone;
+        object.mode = file::S_IFBLK | (object.mode & 0o7777);
+        for act in [Act::Read, Act::Write, Act::Name, Act::Metadata, Act::DeviceNode] {
+            prop_assert_eq!(file::decide(who, act, file::place(&object), rules), Reason::Device);
+        }
+    }
+
+    #[test]
+    fn only_harmless_listed_or_own_character_devices_open(who in confined(), mut object in object(), rules in rules()) {
+        object.mode = file::S_IFCHR | (object.mode & 0o7777);
+        let (major, minor) = (object.rdev >> 20, object.rdev & 0xf_ffff);
+        let excuse = object.device_listed
+            || (major == 1 && [3, 5, 7, 8, 9].contains(&minor))
+            || (major == 5 && [0, 2].contains(&minor))
+            || ((136..=143).contains(&major) && (object.own || object.roots))
+            || ([4, 204, 229].contains(&major) && object.own);
+        prop_assert_eq!(file::decide(who, Act::Write, file::place(&object), rules) == Reason::Allowed, excuse);
+    }
+
+    #[test]
+    fn nobody_unconfined_is_ever_denied(object in object(), act in act(), rules in rules(), d in destination(), n in any::<[u32; 4]>(), b in any::<[bool; 3]>()) {
+        let free = Subject::FREE;
+        prop_assert_eq!(file::decide(free, act, file::place(&object), rules), Reason::Allowed);
+        prop_assert_eq!(file::decide_control(free, n[0], file::place(&object), rules), Reason::Allowed);
+        prop_assert_eq!(network::decide_create(free, n[0], n[1], n[2], b[0]), Reason::Allowed);
+        prop_assert_eq!(network::decide_destination(free, d, rules), Reason::Allowed);
+        prop_assert_eq!(network::decide_bind(free, b[0], n[0] as u16, rules), Reason::Allowed);
+        prop_assert_eq!(network::decide_listen(free, b[0], b[1], n[0] as u16, rules), Reason::Allowed);
+        prop_assert_eq!(network::decide_peer(free, b[0], b[1]), Reason::Allowed);
+        prop_assert_eq!(network::decide_inherited(free, b[0], b[1]), Reason::Allowed);
+        prop_assert_eq!(process::decide_capability(free, n[0]), Reason::Allowed);
+        prop_assert_eq!(process::decide_process(free, Subject { confined: b[0], transport: b[1] }), Reason::Allowed);
+    }
+
+    #[test]
+    fn audit_decides_like_enforce_and_lets_go(who in subject(), object in object(), act in act(), rules in rules()) {
+        let answer = file::decide(who, act, file::place(&object), rules);
+        prop_assert_eq!(verdict(answer, true), 0);
+        prop_assert_eq!(verdict(answer, false), if answer == Reason::Allowed { 0 } else { -1 });
+    }
+
+    #[test]
+    fn lockdown_only_removes(who in subject(), object in object(), act in act(), d in destination(), listen in any::<bool>()) {
+        let open = Rules { lockdown: false, listen_loopback: listen };
+        let shut = Rules { lockdown: true, listen_loopback: listen };
+        let place = file::place(&object);
+        if file::decide(who, act, place, open) != Reason::Allowed {
+            prop_assert_ne!(file::decide(who, act, place, shut), Reason::Allowed);
+        }
+        if network::decide_destination(who, d, open) != Reason::Allowed {
+            prop_assert_ne!(network::decide_destination(who, d, shut), Reason::Allowed);
+        }
+    }
+
+    #[test]
+    fn lockdown_shuts_the_spool_and_every_destination_off_the_node(who in confined(), d in destination(), listen in any::<bool>()) {
+        let shut = Rules { lockdown: true, listen_loopback: listen };
+        for act in CHANGES {
+            prop_assert_ne!(file::decide(who, act, Place::Spool, shut), Reason::Allowed);
+        }
+        if !d.loopback {
+            prop_assert_ne!(network::decide_destination(who, d, shut), Reason::Allowed);
+        }
+    }
+
+    #[test]
+    fn unlisted_destinations_stay_out_of_reach(who in confined(), mut d in destination(), rules in rules()) {
+        d.listed = false;
+        d.listener_listed = false;
+        d.listener_confined &= d.loopback;
+        let allowed = network::decide_destination(who, d, rules) == Reason::Allowed;
+        prop_assert_eq!(allowed, d.loopback && d.listener_confined);
+    }
+
+    #[test]
+    fn only_stream_and_datagram_sockets_of_four_families_exist(who in confined(), family in 0u32..64, kind in 0u32..11, protocol in 0u32..300, root in any::<bool>()) {
+        if network::decide_create(who, family, kind, protocol, root) == Reason::Allowed {
+            prop_assert!(matches!(family, 1 | 2 | 10 | 16));
+            if matches!(family, 2 | 10) {
+                prop_assert!(!who.transport);
+                prop_assert!(matches!((kind, protocol), (1, 0 | 6) | (2, 0 | 17)));
+            }
+        }
+    }
+
+    #[test]
+    fn listening_stays_on_loopback(who in confined(), owned in any::<bool>(), loopback in any::<bool>(), port in any::<u16>(), rules in rules()) {
+        if network::decide_listen(who, owned, loopback, port, rules) == Reason::Allowed {
+            prop_assert!(owned && loopback && port != 0 && rules.listen_loopback);
+        }
+    }
+
+    #[test]
+    fn mapped_and_unspecified_addresses_do_not_hide_a_destination(v4 in any::<[u8; 4]>()) {
+        let mut mapped = [0u8; 16];
+        mapped[10] = 0xff;
+        mapped[11] = 0xff;
+        mapped[12..].copy_from_slice(&v4);
+        prop_assert!(network::is_mapped_v4(&mapped));
+        prop_assert_eq!(network::is_loopback(&network::effective(mapped)), v4[0] == 127 || v4 == [0; 4]);
+    }
+
+    #[test]
+    fn an_address_is_loopback_exactly_when_the_standard_library_says_so(bytes in any::<[u8; 16]>()) {
+        let address = std::net::Ipv6Addr::from(bytes);
+        let expected = address.is_loopback() || address.to_ipv4_mapped().is_some_and(|v4| v4.is_loopback());
+        prop_assert_eq!(network::is_loopback(&bytes), expected);
+    }
+
+    #[test]
+    fn a_confined_uid_is_confined_whatever_else_is_true(uid_exempt in Just(false), rest in any::<[bool; 4]>()) {
+        let [has_login, login, login_exempt, cgroup] = rest;
+        let identity = Identity { uid: true, uid_exempt, has_login, login, login_exempt, cgroup };
+        prop_assert!(process::becomes_confined(identity));
+    }
+
+    #[test]
+    fn an_exec_keeps_the_mark_and_drops_the_role(flags in any::<u32>()) {
+        let after = process::after_exec(flags);
+        prop_assert_eq!(after & maps::MARK_CONFINED, flags & maps::MARK_CONFINED);
+        prop_assert_eq!(after & maps::MARK_TRANSPORT, 0);
+    }
+
+    #[test]
+    fn an_unknown_capability_is_refused(capability in 64u32..) {
+        prop_assert_eq!(process::decide_capability(Subject::CONFINED, capability), Reason::Capability);
+    }
+}
+
+#[test]
+fn root_of_an_exempt_login_in_a_confined_cgroup_stays_free() {
+    let exempt = Identity {
+        uid: false,
+        uid_exempt: true,
+        has_login: true,
+        login: true,
+        login_exempt: true,
+        cgroup: true,
+    };
+    assert!(!process::becomes_confined(exempt));
+}
+
+#[test]
+fn root_of_a_confined_login_is_confined_at_exec() {
+    let sudo = Identity {
+        uid: false,
+        uid_exempt: true,
+        has_login: true,
+        login: true,
+        login_exempt: false,
+        cgroup: false,
+    };
+    assert!(process::becomes_confined(sudo));
+}
+
+#[test]
+fn sudo_keeps_the_capabilities_it_needs() {
+    for needed in [0, 1, 2, 3, 5, 6, 7, 23, 24, 29] {
+        assert_eq!(
+            process::decide_capability(Subject::CONFINED, needed),
+            Reason::Allowed,
+            "capability {needed}"
+        );
+    }
+}
+
+#[test]
+fn every_hook_and_reason_has_one_number_and_one_name() {
+    use crate::hook::Hook;
+    for hook in Hook::ALL {
+        assert_eq!(Hook::of(*hook as u16), Some(*hook));
+        assert_eq!(Hook::ALL.iter().filter(|h| h.name() == hook.name()).count(), 1);
+    }
+    for (number, reason) in Reason::ALL.iter().enumerate() {
+        assert_eq!(*reason as usize, number);
+    }
+}

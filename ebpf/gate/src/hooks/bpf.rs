@@ -1,0 +1,34 @@
+//! Kernel interfaces without an ordinary use for a confined process.
+
+use crate::record;
+use crate::subject::{current, policy};
+use sekisho_abi::Reason;
+use sekisho_abi::hook::Hook;
+use sekisho_abi::process::decide_never;
+
+#[inline(always)]
+fn never(hook: Hook, reason: Reason, number: u64) -> i32 {
+    let policy = policy();
+    let who = current(policy.epoch);
+    record::number(hook, decide_never(who, reason), policy, number)
+}
+
+// Every command: the gate's maps, programs and links are out of reach.
+hook!(bpf, ctx, { never(Hook::Bpf, Reason::Bpf, u64::from(ctx.arg::<u32>(0))) });
+
+macro_rules! refused {
+    ($($program:ident, $hook:ident;)*) => { $(
+        hook!($program, _ctx, {
+            never(Hook::$hook, Reason::KernelInterface, 0)
+        });
+    )* };
+}
+
+// A polling thread inherits the mark, yet outlives its maker's role; pass-through commands reach drivers directly.
+refused! {
+    uring_sqpoll, UringSqpoll;
+    uring_cmd, UringCmd;
+    uring_override_creds, UringOverrideCreds;
+    kernel_load_data, KernelLoadData;
+    perf_event_open, PerfEventOpen;
+}

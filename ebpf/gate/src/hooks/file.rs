@@ -1,0 +1,124 @@
+//! Opening files, and every use of a descriptor.
+
+use crate::layout::{OFF_FILE_DENTRY, OFF_FILE_MODE, OFF_SOCKET_SK, field};
+use crate::record;
+use crate::socket::{family_of, owned, unix_peer};
+use crate::subject::{Policy, current, policy};
+use crate::zone::place_of;
+use aya_ebpf::helpers::bpf_sock_from_file;
+use sekisho_abi::file::{Act, Place, decide, decide_control};
+use sekisho_abi::hook::Hook;
+use sekisho_abi::network::{AF_UNIX, decide_inherited};
+use sekisho_abi::{Reason, Subject};
+
+const FMODE_WRITE: u32 = 2;
+const MAY_WRITE: u32 = 2;
+const MAY_APPEND: u32 = 8;
+
+hook!(file_open, ctx, {
+    let file: *const u8 = ctx.arg(0);
+    let policy = policy();
+    let who = current(policy.epoch);
+    if !who.confined || file.is_null() {
+        return 0;
+    }
+    // SAFETY: a live file; null is checked.
+    unsafe {
+        let dentry: *const u8 = field(file, &raw const OFF_FILE_DENTRY);
+        if dentry.is_null() {
+            return record::file(Hook::FileOpen, Reason::OutsideZones, policy, dentry);
+        }
+        let mode: u32 = field(file, &raw const OFF_FILE_MODE);
+        let act = if mode & FMODE_WRITE != 0 { Act::Write } else { Act::Read };
+        record::file(
+            Hook::FileOpen,
+            decide(who, act, place_of(dentry, policy.epoch), policy.rules),
+            policy,
+            dentry,
+        )
+    }
+});
+
+hook!(file_permission, ctx, {
+    let file: *const u8 = ctx.arg(0);
+    let mask: u32 = ctx.arg(1);
+    if mask & (MAY_WRITE | MAY_APPEND) == 0 || file.is_null() {
+        return 0;
+    }
+    let policy = policy();
+    let who = current(policy.epoch);
+    if !who.confined {
+        return 0;
+    }
+    // SAFETY: a live file; null is checked.
+    unsafe { write_through(Hook::FilePermission, file, who, policy) }
+});
+
+/// A write through a descriptor, wherever it came from.
+#[inline(always)]
+unsafe fn write_through(hook: Hook, file: *const u8, who: Subject, policy: Policy) -> i32 {
+    unsafe {
+        let dentry: *const u8 = field(file, &raw const OFF_FILE_DENTRY);
+        if dentry.is_null() {
+            return record::file(hook, Reason::OutsideZones, policy, dentry);
+        }
+        let place = place_of(dentry, policy.epoch);
+        // On linux 6.1 sendfile and splice into a socket pass here and nowhere else.
+        let answer = if matches!(place, Place::Socket) {
+            through_socket(file, who, policy)
+        } else {
+            decide(who, Act::Write, place, policy.rules)
+        };
+        record::file(hook, answer, policy, dentry)
+    }
+}
+
+#[inline(always)]
+unsafe fn through_socket(file: *const u8, who: Subject, policy: Policy) -> Reason {
+    unsafe {
+        let socket = bpf_sock_from_file(file.cast_mut().cast()) as *const u8;
+        if socket.is_null() {
+            return Reason::InheritedSocket;
+        }
+        let sk: *const u8 = field(socket, &raw const OFF_SOCKET_SK);
+        if sk.is_null() {
+            return Reason::InheritedSocket;
+        }
+        if owned(sk) || who.transport {
+            return decide_inherited(who, true, false);
+        }
+        let (peer_owned, peer_listed) =
+            if family_of(sk) == AF_UNIX { unix_peer(sk, policy.epoch) } else { (false, false) };
+        decide_inherited(who, false, peer_owned || peer_listed)
+    }
+}
+
+hook!(file_ioctl, ctx, {
+    // SAFETY: arguments of the hook.
+    unsafe { control(Hook::FileIoctl, ctx.arg(0), ctx.arg(1)) }
+});
+
+hook!(file_ioctl_compat, ctx, {
+    // SAFETY: arguments of the hook.
+    unsafe { control(Hook::FileIoctlCompat, ctx.arg(0), ctx.arg(1)) }
+});
+
+#[inline(always)]
+unsafe fn control(hook: Hook, file: *const u8, command: u32) -> i32 {
+    if file.is_null() {
+        return 0;
+    }
+    let policy = policy();
+    let who = current(policy.epoch);
+    if !who.confined {
+        return 0;
+    }
+    unsafe {
+        let dentry: *const u8 = field(file, &raw const OFF_FILE_DENTRY);
+        if dentry.is_null() {
+            return record::file(hook, Reason::OutsideZones, policy, dentry);
+        }
+        let answer = decide_control(who, command, place_of(dentry, policy.epoch), policy.rules);
+        record::file(hook, answer, policy, dentry)
+    }
+}

@@ -1,0 +1,145 @@
+//! Names and metadata: each is payload too.
+
+use crate::layout::{OFF_FILE_DENTRY, field};
+use crate::record;
+use crate::subject::{current, policy};
+use crate::zone::{place_of, place_of_name};
+use sekisho_abi::Reason;
+use sekisho_abi::file::{Act, S_IFBLK, S_IFCHR, S_IFMT, decide};
+use sekisho_abi::hook::Hook;
+
+/// A name made, moved or removed: its directory counts.
+#[inline(always)]
+unsafe fn name(hook: Hook, dentry: *const u8, act: Act) -> i32 {
+    let policy = policy();
+    let who = current(policy.epoch);
+    if !who.confined {
+        return 0;
+    }
+    unsafe {
+        if dentry.is_null() {
+            return record::file(hook, Reason::OutsideZones, policy, dentry);
+        }
+        record::file(
+            hook,
+            decide(who, act, place_of_name(dentry, policy.epoch), policy.rules),
+            policy,
+            dentry,
+        )
+    }
+}
+
+/// Mode, owner, times, size, attributes: the object counts.
+#[inline(always)]
+unsafe fn metadata(hook: Hook, dentry: *const u8) -> i32 {
+    let policy = policy();
+    let who = current(policy.epoch);
+    if !who.confined {
+        return 0;
+    }
+    unsafe {
+        if dentry.is_null() {
+            return record::file(hook, Reason::OutsideZones, policy, dentry);
+        }
+        record::file(
+            hook,
+            decide(who, Act::Metadata, place_of(dentry, policy.epoch), policy.rules),
+            policy,
+            dentry,
+        )
+    }
+}
+
+macro_rules! names {
+    ($($program:ident, $hook:ident, $argument:literal;)*) => { $(
+        hook!($program, ctx, {
+            // SAFETY: the dentry of the hook.
+            unsafe { name(Hook::$hook, ctx.arg($argument), Act::Name) }
+        });
+    )* };
+}
+
+names! {
+    inode_create, InodeCreate, 1;
+    inode_mkdir, InodeMkdir, 1;
+    inode_symlink, InodeSymlink, 1;
+    inode_unlink, InodeUnlink, 1;
+    inode_rmdir, InodeRmdir, 1;
+}
+
+macro_rules! attributes {
+    ($($program:ident, $hook:ident;)*) => { $(
+        hook!($program, ctx, {
+            // SAFETY: the dentry of the hook; it follows the idmap (before 6.3: the user namespace).
+            unsafe { metadata(Hook::$hook, ctx.arg(1)) }
+        });
+    )* };
+}
+
+attributes! {
+    inode_setxattr, InodeSetxattr;
+    inode_removexattr, InodeRemovexattr;
+    inode_set_acl, InodeSetAcl;
+    inode_remove_acl, InodeRemoveAcl;
+}
+
+// Before linux 6.3.
+hook!(inode_setattr, ctx, {
+    // SAFETY: the dentry of the hook.
+    unsafe { metadata(Hook::InodeSetattr, ctx.arg(0)) }
+});
+
+// Since linux 6.3: leading idmap. The loader attaches this one instead.
+hook!(inode_setattr_idmap, ctx, {
+    // SAFETY: the dentry of the hook.
+    unsafe { metadata(Hook::InodeSetattr, ctx.arg(1)) }
+});
+
+hook!(inode_file_setattr, ctx, {
+    // SAFETY: the dentry of the hook.
+    unsafe { metadata(Hook::InodeFileSetattr, ctx.arg(0)) }
+});
+
+hook!(inode_mknod, ctx, {
+    let kind = ctx.arg::<u32>(2) & S_IFMT;
+    let act = if kind == S_IFCHR || kind == S_IFBLK { Act::DeviceNode } else { Act::Name };
+    // SAFETY: the dentry of the hook.
+    unsafe { name(Hook::InodeMknod, ctx.arg(1), act) }
+});
+
+// Two homes for one inode: where it is, and where the new name is.
+hook!(inode_link, ctx, {
+    // SAFETY: the dentries of the hook.
+    unsafe {
+        let old = metadata(Hook::InodeLink, ctx.arg(0));
+        if old != 0 { old } else { name(Hook::InodeLink, ctx.arg(2), Act::Name) }
+    }
+});
+
+hook!(inode_rename, ctx, {
+    // SAFETY: the dentries of the hook.
+    unsafe {
+        let old = name(Hook::InodeRename, ctx.arg(1), Act::Name);
+        if old != 0 { old } else { name(Hook::InodeRename, ctx.arg(3), Act::Name) }
+    }
+});
+
+hook!(quotactl, ctx, {
+    let policy = policy();
+    let who = current(policy.epoch);
+    let answer = sekisho_abi::process::decide_never(who, Reason::KernelInterface);
+    record::number(Hook::Quotactl, answer, policy, u64::from(ctx.arg::<u32>(0)))
+});
+
+// Files the kernel itself is asked to read: modules, kernels, policies.
+hook!(kernel_read_file, ctx, {
+    let policy = policy();
+    let who = current(policy.epoch);
+    let answer = sekisho_abi::process::decide_never(who, Reason::KernelInterface);
+    let file: *const u8 = ctx.arg(0);
+    // SAFETY: a live file, or null.
+    unsafe {
+        let dentry = if file.is_null() { core::ptr::null() } else { field(file, &raw const OFF_FILE_DENTRY) };
+        record::file(Hook::KernelReadFile, answer, policy, dentry)
+    }
+});

@@ -1,0 +1,66 @@
+//! Writable shared mappings: writes that no other hook would see.
+
+use crate::layout::{OFF_FILE_DENTRY, OFF_VMA_FILE, OFF_VMA_FLAGS, field};
+use crate::record;
+use crate::subject::{current, policy};
+use crate::zone::place_of;
+use sekisho_abi::Reason;
+use sekisho_abi::file::{Act, decide};
+use sekisho_abi::hook::Hook;
+
+const PROT_WRITE: u64 = 2;
+const MAP_TYPE: u64 = 0xf;
+const MAP_PRIVATE: u64 = 2;
+const VM_SHARED: u64 = 8;
+
+hook!(mmap_file, ctx, {
+    let file: *const u8 = ctx.arg(0);
+    let requested: u64 = ctx.arg(1);
+    let protection: u64 = ctx.arg(2);
+    let flags: u64 = ctx.arg(3);
+    // Anonymous mappings have no file.
+    if file.is_null() || (requested | protection) & PROT_WRITE == 0 || flags & MAP_TYPE == MAP_PRIVATE {
+        return 0;
+    }
+    // SAFETY: a live file; null is checked.
+    unsafe { mapped_writable(Hook::MmapFile, file) }
+});
+
+hook!(file_mprotect, ctx, {
+    let area: *const u8 = ctx.arg(0);
+    let requested: u64 = ctx.arg(1);
+    let protection: u64 = ctx.arg(2);
+    if area.is_null() || (requested | protection) & PROT_WRITE == 0 {
+        return 0;
+    }
+    // SAFETY: a live area; null is checked.
+    unsafe {
+        let flags: u64 = field(area, &raw const OFF_VMA_FLAGS);
+        if flags & VM_SHARED == 0 {
+            return 0;
+        }
+        let file: *const u8 = field(area, &raw const OFF_VMA_FILE);
+        if file.is_null() { 0 } else { mapped_writable(Hook::FileMprotect, file) }
+    }
+});
+
+#[inline(always)]
+unsafe fn mapped_writable(hook: Hook, file: *const u8) -> i32 {
+    let policy = policy();
+    let who = current(policy.epoch);
+    if !who.confined {
+        return 0;
+    }
+    unsafe {
+        let dentry: *const u8 = field(file, &raw const OFF_FILE_DENTRY);
+        if dentry.is_null() {
+            return record::file(hook, Reason::OutsideZones, policy, dentry);
+        }
+        record::file(
+            hook,
+            decide(who, Act::Write, place_of(dentry, policy.epoch), policy.rules),
+            policy,
+            dentry,
+        )
+    }
+}

@@ -1,0 +1,161 @@
+//! The mark's life, and what a confined process may do with its rights and with other processes.
+
+use crate::layout::{OFF_CRED_UID, OFF_IPC_CUID, OFF_TASK_TGID, field};
+use crate::maps::count;
+use crate::record;
+use crate::subject::{
+    account, belongs, confine, current, current_task, is_transport_program, mark_of, policy, subject_of,
+};
+use sekisho_abi::hook::Hook;
+use sekisho_abi::maps::{COUNT_FALLBACK, MARK_CONFINED, MARK_TRANSPORT};
+use sekisho_abi::process::{after_exec, decide_capability, decide_process, inherited};
+use sekisho_abi::{Reason, Subject};
+
+const CAP_OPT_NOAUDIT: u32 = 2;
+const PTRACE_MODE_NOAUDIT: u32 = 4;
+
+// A child is what its parent is. If that cannot be written down, there is no child.
+hook!(task_alloc, ctx, {
+    let child: *const u8 = ctx.arg(0);
+    let policy = policy();
+    let who = current(policy.epoch);
+    if !who.confined || child.is_null() {
+        return 0;
+    }
+    // SAFETY: both tasks are the kernel's own; each storage is checked for null.
+    unsafe {
+        let own = mark_of(current_task(), false);
+        let copy = mark_of(child, true);
+        if copy.is_null() {
+            return record::number(Hook::TaskAlloc, Reason::MarkFailed, policy, 0);
+        }
+        if own.is_null() {
+            count(COUNT_FALLBACK);
+            confine(copy, 0);
+        } else {
+            *copy = inherited(*own);
+        }
+    }
+    0
+});
+
+// Who becomes a confined user is marked, for good. Post-authentication sshd keeps its socket and terminal.
+hook!(task_fix_setuid, ctx, {
+    let new: *const u8 = ctx.arg(0);
+    if new.is_null() {
+        return 0;
+    }
+    let policy = policy();
+    // SAFETY: live credentials; the storage is checked for null.
+    unsafe {
+        let uid: u32 = field(new, &raw const OFF_CRED_UID);
+        if !account(uid, policy.epoch).0 {
+            return 0;
+        }
+        let mark = mark_of(current_task(), true);
+        if mark.is_null() {
+            return record::number(Hook::TaskFixSetuid, Reason::MarkFailed, policy, u64::from(uid));
+        }
+        if (*mark).flags & MARK_CONFINED == 0 {
+            let role = if is_transport_program(policy.epoch) { MARK_TRANSPORT } else { 0 };
+            confine(mark, role);
+            if (*mark).account == 0 {
+                (*mark).account = uid;
+            }
+        }
+    }
+    0
+});
+
+// Programs of a confined login or cgroup are marked before they run.
+hook!(bprm_check_security, _ctx, {
+    let policy = policy();
+    // SAFETY: the storage is checked for null.
+    unsafe {
+        let mark = mark_of(current_task(), true);
+        if mark.is_null() {
+            if !belongs(policy.epoch) {
+                return 0;
+            }
+            return record::number(Hook::BprmCheckSecurity, Reason::MarkFailed, policy, 0);
+        }
+        if (*mark).flags & MARK_CONFINED == 0 && belongs(policy.epoch) {
+            confine(mark, 0);
+        }
+    }
+    0
+});
+
+// A role belongs to one program: it ends at exec. The mark does not.
+hook!(bprm_committed_creds, _ctx, {
+    // SAFETY: the storage is checked for null.
+    unsafe {
+        let mark = mark_of(current_task(), false);
+        if !mark.is_null() {
+            (*mark).flags = after_exec((*mark).flags);
+        }
+    }
+    0
+});
+
+#[inline(always)]
+unsafe fn target(task: *const u8) -> Subject {
+    unsafe {
+        let mark = mark_of(task, false);
+        if mark.is_null() { Subject::FREE } else { subject_of(mark) }
+    }
+}
+
+hook!(ptrace_access_check, ctx, {
+    let child: *const u8 = ctx.arg(0);
+    let mode: u32 = ctx.arg(1);
+    // SAFETY: a live task; null is checked.
+    unsafe { reach(Hook::PtraceAccessCheck, child, mode & PTRACE_MODE_NOAUDIT != 0) }
+});
+
+hook!(task_kill, ctx, {
+    // SAFETY: a live task; null is checked.
+    unsafe { reach(Hook::TaskKill, ctx.arg(0), false) }
+});
+
+#[inline(always)]
+unsafe fn reach(hook: Hook, task: *const u8, quiet: bool) -> i32 {
+    let policy = policy();
+    let who = current(policy.epoch);
+    if !who.confined || task.is_null() {
+        return 0;
+    }
+    unsafe {
+        let answer = decide_process(who, target(task));
+        if quiet {
+            return sekisho_abi::verdict(answer, policy.audit);
+        }
+        record::process(hook, answer, policy, field(task, &raw const OFF_TASK_TGID))
+    }
+}
+
+hook!(capable, ctx, {
+    let capability: u32 = ctx.arg(2);
+    let options: u32 = ctx.arg(3);
+    let policy = policy();
+    let who = current(policy.epoch);
+    let answer = decide_capability(who, capability);
+    if options & CAP_OPT_NOAUDIT != 0 {
+        return sekisho_abi::verdict(answer, policy.audit);
+    }
+    record::number(Hook::Capable, answer, policy, u64::from(capability))
+});
+
+// A System V queue made by somebody unconfined is read by somebody unconfined.
+hook!(msg_queue_msgsnd, ctx, {
+    let queue: *const u8 = ctx.arg(0);
+    let policy = policy();
+    let who = current(policy.epoch);
+    if !who.confined || queue.is_null() {
+        return 0;
+    }
+    // SAFETY: a live queue; null is checked.
+    let creator: u32 = unsafe { field(queue, &raw const OFF_IPC_CUID) };
+    let answer = if account(creator, policy.epoch).0 { Reason::Allowed } else { Reason::Deputy };
+    record::number(Hook::MsgQueueMsgsnd, answer, policy, u64::from(creator))
+});

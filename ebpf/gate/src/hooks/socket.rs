@@ -1,0 +1,274 @@
+//! Sockets: making, connecting, sending, binding, listening, accepting.
+
+use crate::layout::{OFF_CRED_EUID, OFF_MSG_NAME, field};
+use crate::record;
+use crate::socket::{
+    Target, bound_address, bound_port, destination, family_of, note_listener, own, owned, sk_of, target,
+    type_of, unix_end, unix_path, unix_peer,
+};
+use crate::subject::{Policy, current, policy};
+use sekisho_abi::hook::Hook;
+use sekisho_abi::network::{
+    AF_INET, AF_INET6, AF_NETLINK, AF_UNIX, Address, SOCK_STREAM, decide_bind, decide_create,
+    decide_destination, decide_inherited, decide_listen, decide_peer, is_loopback,
+};
+use sekisho_abi::{Reason, Subject};
+
+const AF_UNSPEC: u32 = 0;
+
+hook!(socket_create, ctx, {
+    let family: u32 = ctx.arg(0);
+    let kind: u32 = ctx.arg(1);
+    let protocol: u32 = ctx.arg(2);
+    let kernel: u32 = ctx.arg(3);
+    if kernel != 0 {
+        return 0;
+    }
+    let policy = policy();
+    let who = current(policy.epoch);
+    if !who.confined {
+        return 0;
+    }
+    let answer = decide_create(who, family, kind, protocol, effective_root());
+    record::number(Hook::SocketCreate, answer, policy, u64::from(family))
+});
+
+/// Is the effective uid 0? `bpf_get_current_uid_gid` gives the real one.
+#[inline(always)]
+fn effective_root() -> bool {
+    // SAFETY: fields of the current task; null is checked.
+    unsafe {
+        let cred: *const u8 = field(crate::subject::current_task(), &raw const crate::layout::OFF_TASK_CRED);
+        !cred.is_null() && field::<u32>(cred, &raw const OFF_CRED_EUID) == 0
+    }
+}
+
+// Notes who made the socket. Without the note there is no socket.
+hook!(socket_post_create, ctx, {
+    let socket: *const u8 = ctx.arg(0);
+    let kernel: u32 = ctx.arg(4);
+    if kernel != 0 || socket.is_null() {
+        return 0;
+    }
+    let policy = policy();
+    let who = current(policy.epoch);
+    if !who.confined {
+        return 0;
+    }
+    // SAFETY: a live socket; null is checked.
+    unsafe {
+        let sk = sk_of(socket);
+        let noted = !sk.is_null() && own(sk);
+        let answer = if noted { Reason::Allowed } else { Reason::MarkFailed };
+        record::number(Hook::SocketPostCreate, answer, policy, u64::from(ctx.arg::<u32>(1)))
+    }
+});
+
+/// A destination named in a call: judge it, record it, answer.
+#[inline(always)]
+unsafe fn towards(hook: Hook, sk: *const u8, to: &Target, who: Subject, policy: Policy) -> i32 {
+    unsafe {
+        let answer = match u32::from(to.family) {
+            AF_INET | AF_INET6 => decide_destination(who, destination(sk, to, policy), policy.rules),
+            _ => Reason::Network,
+        };
+        record::address(hook, answer, policy, &to.address, to.port)
+    }
+}
+
+hook!(socket_connect, ctx, {
+    let socket: *const u8 = ctx.arg(0);
+    let sockaddr: *const u8 = ctx.arg(1);
+    let policy = policy();
+    let who = current(policy.epoch);
+    if !who.confined || socket.is_null() {
+        return 0;
+    }
+    // SAFETY: a live socket and an address the kernel holds; nulls are checked.
+    unsafe {
+        let sk = sk_of(socket);
+        if sk.is_null() {
+            return record::number(Hook::SocketConnect, Reason::InheritedSocket, policy, 0);
+        }
+        let family = family_of(sk);
+        // Unix streams and datagrams have hooks that know the peer; netlink leads to the kernel.
+        if family == AF_UNIX || family == AF_NETLINK {
+            return 0;
+        }
+        if !owned(sk) {
+            return record::number(Hook::SocketConnect, Reason::InheritedSocket, policy, u64::from(family));
+        }
+        let Some(to) = target(sockaddr) else {
+            return record::number(Hook::SocketConnect, Reason::Network, policy, u64::from(family));
+        };
+        // Disconnecting leads nowhere.
+        if u32::from(to.family) == AF_UNSPEC {
+            return 0;
+        }
+        towards(Hook::SocketConnect, sk, &to, who, policy)
+    }
+});
+
+hook!(socket_sendmsg, ctx, {
+    let socket: *const u8 = ctx.arg(0);
+    let message: *const u8 = ctx.arg(1);
+    let policy = policy();
+    let who = current(policy.epoch);
+    if !who.confined || socket.is_null() {
+        return 0;
+    }
+    // SAFETY: a live socket and message; nulls are checked.
+    unsafe {
+        let sk = sk_of(socket);
+        if sk.is_null() {
+            return record::number(Hook::SocketSendmsg, Reason::InheritedSocket, policy, 0);
+        }
+        let family = family_of(sk);
+        if !owned(sk) && !who.transport {
+            let (peer_owned, peer_listed) =
+                if family == AF_UNIX { unix_peer(sk, policy.epoch) } else { (false, false) };
+            let answer = decide_inherited(who, false, peer_owned || peer_listed);
+            if answer != Reason::Allowed {
+                return record::number(Hook::SocketSendmsg, answer, policy, u64::from(family));
+            }
+        }
+        if (family != AF_INET && family != AF_INET6) || message.is_null() {
+            return 0;
+        }
+        // A destination beside the data: datagrams, and TCP Fast Open, which passes no other hook.
+        let name: *const u8 = field(message, &raw const OFF_MSG_NAME);
+        if name.is_null() {
+            return 0;
+        }
+        let Some(to) = target(name) else {
+            return record::number(Hook::SocketSendmsg, Reason::Network, policy, u64::from(family));
+        };
+        towards(Hook::SocketSendmsg, sk, &to, who, policy)
+    }
+});
+
+hook!(socket_bind, ctx, {
+    let socket: *const u8 = ctx.arg(0);
+    let sockaddr: *const u8 = ctx.arg(1);
+    let policy = policy();
+    let who = current(policy.epoch);
+    if !who.confined || socket.is_null() {
+        return 0;
+    }
+    // SAFETY: a live socket and an address the kernel holds; nulls are checked.
+    unsafe {
+        let sk = sk_of(socket);
+        if sk.is_null() {
+            return record::number(Hook::SocketBind, Reason::InheritedSocket, policy, 0);
+        }
+        let family = family_of(sk);
+        // A unix path is judged as a name, by inode_mknod.
+        if family == AF_UNIX || family == AF_NETLINK {
+            return 0;
+        }
+        let Some(to) = target(sockaddr) else {
+            return record::number(Hook::SocketBind, Reason::Listen, policy, u64::from(family));
+        };
+        let answer = decide_bind(who, is_loopback(&to.address), to.port, policy.rules);
+        record::address(Hook::SocketBind, answer, policy, &to.address, to.port)
+    }
+});
+
+// Runs for everybody: an unconfined listener takes its port out of the confined processes' reach.
+hook!(socket_listen, ctx, {
+    let socket: *const u8 = ctx.arg(0);
+    if socket.is_null() {
+        return 0;
+    }
+    let policy = policy();
+    let who = current(policy.epoch);
+    // SAFETY: a live socket; null is checked.
+    unsafe {
+        let sk = sk_of(socket);
+        if sk.is_null() {
+            return 0;
+        }
+        let family = family_of(sk);
+        if family != AF_INET && family != AF_INET6 {
+            return 0;
+        }
+        let address: Address = bound_address(sk);
+        let port = bound_port(sk);
+        let answer = decide_listen(who, owned(sk), is_loopback(&address), port, policy.rules);
+        if answer == Reason::Allowed && type_of(sk) == SOCK_STREAM {
+            note_listener(sk, who.confined);
+        }
+        record::address(Hook::SocketListen, answer, policy, &address, port)
+    }
+});
+
+// A listener handed down by somebody unconfined would let outsiders fetch.
+hook!(socket_accept, ctx, {
+    let socket: *const u8 = ctx.arg(0);
+    let policy = policy();
+    let who = current(policy.epoch);
+    if !who.confined || socket.is_null() {
+        return 0;
+    }
+    // SAFETY: a live socket; null is checked.
+    unsafe {
+        let sk = sk_of(socket);
+        let fine = !sk.is_null() && owned(sk);
+        record::number(Hook::SocketAccept, decide_inherited(who, fine, false), policy, 0)
+    }
+});
+
+hook!(unix_stream_connect, ctx, {
+    let listener: *const u8 = ctx.arg(1);
+    let accepted: *const u8 = ctx.arg(2);
+    if listener.is_null() {
+        return 0;
+    }
+    let policy = policy();
+    let who = current(policy.epoch);
+    // SAFETY: live sockets; nulls are checked.
+    unsafe {
+        let confined_listener = owned(listener);
+        // The accepted end belongs to whoever listens.
+        if confined_listener && !accepted.is_null() {
+            own(accepted);
+        }
+        if !who.confined || confined_listener {
+            return 0;
+        }
+        let (peer_owned, peer_listed) = unix_end(listener, policy.epoch);
+        let answer = decide_peer(who, peer_owned, peer_listed);
+        unix_answer(Hook::UnixStreamConnect, answer, listener, policy)
+    }
+});
+
+hook!(unix_may_send, ctx, {
+    let other: *const u8 = ctx.arg(1);
+    let policy = policy();
+    let who = current(policy.epoch);
+    if !who.confined || other.is_null() {
+        return 0;
+    }
+    // SAFETY: live sockets; nulls are checked.
+    unsafe {
+        let sk = sk_of(other);
+        if sk.is_null() {
+            return record::number(Hook::UnixMaySend, Reason::Deputy, policy, 0);
+        }
+        let (peer_owned, peer_listed) = unix_end(sk, policy.epoch);
+        unix_answer(Hook::UnixMaySend, decide_peer(who, peer_owned, peer_listed), sk, policy)
+    }
+});
+
+#[inline(always)]
+unsafe fn unix_answer(hook: Hook, answer: Reason, peer: *const u8, policy: Policy) -> i32 {
+    unsafe {
+        if answer == Reason::Allowed {
+            return 0;
+        }
+        match unix_path(peer, policy.epoch) {
+            Some(key) => record::unix(hook, answer, policy, Some(&(*key).path)),
+            None => record::unix(hook, answer, policy, None),
+        }
+    }
+}

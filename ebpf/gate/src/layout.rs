@@ -1,0 +1,71 @@
+//! Where kernel fields are. rustc emits no CO-RE relocations: the loader fills these in from the running kernel's
+//! BTF before the object is loaded, the kernel freezes them, and the verifier checks every access made with them.
+
+use core::ptr::read_volatile;
+
+/// An offset the loader did not find: using it is refused by the verifier.
+pub const ABSENT: u32 = u32::MAX;
+
+macro_rules! offsets {
+    ($($name:ident;)*) => { $(
+        #[unsafe(no_mangle)]
+        pub static $name: u32 = ABSENT;
+    )* };
+}
+
+offsets! {
+    OFF_FILE_MODE; OFF_FILE_DENTRY; OFF_FILE_INODE;
+    OFF_DENTRY_PARENT; OFF_DENTRY_INODE; OFF_DENTRY_NAME;
+    OFF_INODE_SB; OFF_INODE_INO; OFF_INODE_MODE; OFF_INODE_UID; OFF_INODE_RDEV;
+    OFF_SB_DEV; OFF_SB_MAGIC; OFF_SB_FLAGS; OFF_SB_ROOT;
+    OFF_TASK_LOGINUID; OFF_TASK_MM; OFF_TASK_TGID; OFF_TASK_CRED;
+    OFF_MM_EXE_FILE;
+    OFF_CRED_UID; OFF_CRED_EUID;
+    OFF_SOCKET_SK;
+    OFF_SOCK_FAMILY; OFF_SOCK_NUM; OFF_SOCK_ADDR4; OFF_SOCK_ADDR6; OFF_SOCK_NET; OFF_SOCK_TYPE;
+    OFF_NET_INUM;
+    OFF_UNIX_ADDR; OFF_UNIX_PEER; OFF_UNIX_ADDRESS_NAME;
+    OFF_MSG_NAME;
+    OFF_VMA_FILE; OFF_VMA_FLAGS;
+    OFF_IPC_CUID;
+}
+
+/// Bounds of loops. Here and not in the code, so that the compiler cannot unroll them into megabytes; the verifier
+/// still sees constants.
+#[unsafe(no_mangle)]
+pub static LOOP_DEPTH: u32 = sekisho_abi::maps::DEPTH as u32;
+/// See [`LOOP_DEPTH`].
+#[unsafe(no_mangle)]
+pub static LOOP_RANGES: u32 = sekisho_abi::maps::RANGES as u32;
+
+#[unsafe(no_mangle)]
+static ANSWER_ALLOW: i32 = 0;
+#[unsafe(no_mangle)]
+static ANSWER_DENY: i32 = -1;
+
+/// The answer as a constant: 0, or −EPERM.
+#[inline(always)]
+pub fn answer(verdict: i32) -> i32 {
+    // SAFETY: statics of this object; volatile so that they stay loads.
+    if verdict == 0 {
+        unsafe { read_volatile(&raw const ANSWER_ALLOW) }
+    } else {
+        unsafe { read_volatile(&raw const ANSWER_DENY) }
+    }
+}
+
+/// A value of this object that the loader set.
+#[inline(always)]
+pub fn setting(of: *const u32) -> u32 {
+    // SAFETY: `of` is one of the statics above; volatile because the loader rewrites it after compilation.
+    unsafe { read_volatile(of) }
+}
+
+/// Reads a field of a kernel object.
+///
+/// # Safety
+/// `base` comes from the kernel (a hook's argument or a field read from one); the verifier checks type and bounds.
+#[inline(always)]
+pub unsafe fn field<T: Copy>(base: *const u8, offset: *const u32) -> T {
+    unsafe { read_volatile(base.add(setting(offset) as usize).cast::<T>()) }
+}

@@ -1,0 +1,98 @@
+//! The maps. Names are a contract with the loader; all are pinned, so that marks survive the daemon.
+
+use aya_ebpf::{
+    bindings::{BPF_F_CLONE, BPF_F_NO_PREALLOC, bpf_map_type},
+    macros::map,
+    maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, RingBuf},
+};
+use sekisho_abi::maps::{
+    COUNTERS as COUNTER_SLOTS, Config, DestinationKey, Listener, ListenerKey, Mark, NodeKey, NumberKey,
+    SocketMark, UnixKey,
+};
+
+/// Local storage of a kernel object, defined through BTF because aya has no task storage and no clone flag.
+#[repr(C)]
+pub struct Storage<T, const TYPE: usize, const FLAGS: usize> {
+    r#type: *const [i32; TYPE],
+    key: *const i32,
+    value: *const T,
+    max_entries: *const [i32; 0],
+    map_flags: *const [i32; FLAGS],
+}
+
+// SAFETY: the fields are a definition for the loader and are never read.
+unsafe impl<T, const TYPE: usize, const FLAGS: usize> Sync for Storage<T, TYPE, FLAGS> {}
+
+impl<T, const TYPE: usize, const FLAGS: usize> Storage<T, TYPE, FLAGS> {
+    const fn new() -> Self {
+        use core::ptr::null;
+        Self { r#type: null(), key: null(), value: null(), max_entries: null(), map_flags: null() }
+    }
+
+    /// What the helpers take.
+    #[inline(always)]
+    pub fn as_ptr(&'static self) -> *mut core::ffi::c_void {
+        core::ptr::from_ref(self).cast_mut().cast()
+    }
+}
+
+/// The mark of each task.
+#[unsafe(link_section = ".maps")]
+#[unsafe(no_mangle)]
+pub static TASKS: Storage<
+    Mark,
+    { bpf_map_type::BPF_MAP_TYPE_TASK_STORAGE as usize },
+    { BPF_F_NO_PREALLOC as usize },
+> = Storage::new();
+
+/// Who made each socket; accepted TCP connections inherit it from their listener.
+#[unsafe(link_section = ".maps")]
+#[unsafe(no_mangle)]
+pub static SOCKETS: Storage<
+    SocketMark,
+    { bpf_map_type::BPF_MAP_TYPE_SK_STORAGE as usize },
+    { (BPF_F_NO_PREALLOC | BPF_F_CLONE) as usize },
+> = Storage::new();
+
+/// One number: the epoch in force.
+#[map]
+pub static EPOCH: Array<u32> = Array::with_max_entries(1, 0);
+/// Switches, by epoch modulo 2.
+#[map]
+pub static CONFIG: Array<Config> = Array::with_max_entries(2, 0);
+/// Zones.
+#[map]
+pub static ZONES: HashMap<NodeKey, u32> = HashMap::with_max_entries(4096, 0);
+/// Executables of the transport.
+#[map]
+pub static TRANSPORTS: HashMap<NodeKey, u32> = HashMap::with_max_entries(64, 0);
+/// Accounts, devices, loopback ports, cgroups.
+#[map]
+pub static NUMBERS: HashMap<NumberKey, u32> = HashMap::with_max_entries(16384, 0);
+/// Destinations.
+#[map]
+pub static DESTINATIONS: LpmTrie<DestinationKey, u32> = LpmTrie::with_max_entries(4096, BPF_F_NO_PREALLOC);
+/// Unix sockets of unconfined peers that may be reached.
+#[map]
+pub static UNIX_PATHS: HashMap<UnixKey, u32> = HashMap::with_max_entries(1024, 0);
+/// Who listened last on each TCP port. An entry pushed out means "nobody confined": denied.
+#[map]
+pub static LISTENERS: LruHashMap<ListenerKey, Listener> = LruHashMap::with_max_entries(16384, 0);
+/// Records on their way to the daemon.
+#[map]
+pub static EVENTS: RingBuf = RingBuf::with_byte_size(1 << 20, 0);
+/// Counters that never depend on the ring.
+#[map]
+pub static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(COUNTER_SLOTS, 0);
+/// Room for a unix path: too large for the stack.
+#[map]
+pub static SCRATCH: PerCpuArray<UnixKey> = PerCpuArray::with_max_entries(1, 0);
+
+/// Adds one to a counter.
+#[inline(always)]
+pub fn count(slot: u32) {
+    if let Some(counter) = COUNTERS.get_ptr_mut(slot) {
+        // SAFETY: the slot is this CPU's own.
+        unsafe { *counter += 1 };
+    }
+}

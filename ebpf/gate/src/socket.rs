@@ -1,0 +1,235 @@
+//! Sockets: who made one, where it leads, who is at the other end.
+
+use crate::layout::{
+    OFF_NET_INUM, OFF_SOCK_ADDR4, OFF_SOCK_ADDR6, OFF_SOCK_FAMILY, OFF_SOCK_NET, OFF_SOCK_NUM, OFF_SOCK_TYPE,
+    OFF_SOCKET_SK, OFF_UNIX_ADDR, OFF_UNIX_ADDRESS_NAME, OFF_UNIX_PEER, field, setting,
+};
+use crate::maps::{DESTINATIONS, LISTENERS, NUMBERS, SCRATCH, SOCKETS, UNIX_PATHS};
+use crate::subject::Policy;
+use aya_ebpf::bindings::BPF_SK_STORAGE_GET_F_CREATE;
+use aya_ebpf::helpers::{
+    bpf_probe_read_kernel, bpf_probe_read_kernel_str_bytes, bpf_sk_storage_get, bpf_skc_to_unix_sock,
+};
+use aya_ebpf::maps::lpm_trie::Key;
+use core::ptr::null_mut;
+use sekisho_abi::maps::{
+    DESTINATION_FIXED_BITS, DestinationKey, Listener, ListenerKey, NUMBER_LOOPBACK, NumberKey, SocketMark,
+    UNIX_PATH,
+};
+use sekisho_abi::network::{
+    AF_INET, AF_INET6, Address, Destination, SOCK_STREAM, TCP, UDP, effective, is_loopback,
+};
+
+/// The kernel's socket behind a `struct socket`; null for one that is being closed.
+#[inline(always)]
+pub unsafe fn sk_of(socket: *const u8) -> *const u8 {
+    unsafe { field(socket, &raw const OFF_SOCKET_SK) }
+}
+
+#[inline(always)]
+pub unsafe fn family_of(sk: *const u8) -> u32 {
+    unsafe { u32::from(field::<u16>(sk, &raw const OFF_SOCK_FAMILY)) }
+}
+
+#[inline(always)]
+pub unsafe fn type_of(sk: *const u8) -> u32 {
+    unsafe { u32::from(field::<u16>(sk, &raw const OFF_SOCK_TYPE)) }
+}
+
+/// Made by a confined task?
+#[inline(always)]
+pub unsafe fn owned(sk: *const u8) -> bool {
+    unsafe {
+        let mark =
+            bpf_sk_storage_get(SOCKETS.as_ptr(), sk.cast_mut().cast(), null_mut(), 0).cast::<SocketMark>();
+        !mark.is_null() && (*mark).owned != 0
+    }
+}
+
+/// Notes that a confined task made it. False when the kernel has no room for the note.
+#[inline(always)]
+pub unsafe fn own(sk: *const u8) -> bool {
+    unsafe {
+        let create = u64::from(BPF_SK_STORAGE_GET_F_CREATE);
+        let mark = bpf_sk_storage_get(SOCKETS.as_ptr(), sk.cast_mut().cast(), null_mut(), create)
+            .cast::<SocketMark>();
+        if mark.is_null() {
+            return false;
+        }
+        (*mark).owned = 1;
+        true
+    }
+}
+
+/// An address and port as given to a system call.
+pub struct Target {
+    pub family: u16,
+    pub port: u16,
+    pub address: Address,
+}
+
+/// Reads a `sockaddr` the kernel holds. IPv4 becomes mapped; of other families only the family counts.
+#[inline(always)]
+pub unsafe fn target(sockaddr: *const u8) -> Option<Target> {
+    unsafe {
+        let family: u16 = bpf_probe_read_kernel(sockaddr.cast::<u16>()).ok()?;
+        let mut address = [0u8; 16];
+        let port = u16::from_be(bpf_probe_read_kernel(sockaddr.add(2).cast::<u16>()).ok()?);
+        if u32::from(family) == AF_INET {
+            let v4: [u8; 4] = bpf_probe_read_kernel(sockaddr.add(4).cast()).ok()?;
+            address = mapped(v4);
+        } else if u32::from(family) == AF_INET6 {
+            address = bpf_probe_read_kernel(sockaddr.add(8).cast::<[u8; 16]>()).ok()?;
+        }
+        Some(Target { family, port, address })
+    }
+}
+
+#[inline(always)]
+fn mapped(v4: [u8; 4]) -> Address {
+    [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, v4[0], v4[1], v4[2], v4[3]]
+}
+
+/// The address a socket is bound to.
+#[inline(always)]
+pub unsafe fn bound_address(sk: *const u8) -> Address {
+    unsafe {
+        if family_of(sk) == AF_INET6 {
+            let p = sk.add(setting(&raw const OFF_SOCK_ADDR6) as usize);
+            bpf_probe_read_kernel(p.cast::<[u8; 16]>()).unwrap_or([0; 16])
+        } else {
+            mapped(field::<u32>(sk, &raw const OFF_SOCK_ADDR4).to_ne_bytes())
+        }
+    }
+}
+
+/// The port a socket is bound to, host byte order.
+#[inline(always)]
+pub unsafe fn bound_port(sk: *const u8) -> u16 {
+    unsafe { field(sk, &raw const OFF_SOCK_NUM) }
+}
+
+#[inline(always)]
+unsafe fn listener_key(sk: *const u8, port: u16) -> ListenerKey {
+    unsafe {
+        let net: *const u8 = field(sk, &raw const OFF_SOCK_NET);
+        let namespace = if net.is_null() { 0 } else { field(net, &raw const OFF_NET_INUM) };
+        ListenerKey { namespace, port: u32::from(port) }
+    }
+}
+
+/// Notes who listens on a TCP port. The last one counts: an unconfined listener makes the port unreachable again.
+#[inline(always)]
+pub unsafe fn note_listener(sk: *const u8, confined: bool) {
+    unsafe {
+        let key = listener_key(sk, bound_port(sk));
+        let listener = Listener { confined: u32::from(confined), address: bound_address(sk) };
+        let _ = LISTENERS.insert(&key, &listener, 0);
+    }
+}
+
+/// What policy and the node know about a destination.
+#[inline(always)]
+pub unsafe fn destination(sk: *const u8, target: &Target, policy: Policy) -> Destination {
+    unsafe {
+        let address = effective(target.address);
+        let stream = type_of(sk) == SOCK_STREAM;
+        let protocol = if stream { TCP } else { UDP };
+        let mut facts = Destination {
+            loopback: is_loopback(&address),
+            listener_confined: false,
+            listener_listed: false,
+            listed: false,
+        };
+        if facts.loopback {
+            if stream {
+                if let Some(listener) = LISTENERS.get(&listener_key(sk, target.port)) {
+                    facts.listener_confined = listener.confined == 1 && same(&listener.address, &address);
+                }
+            }
+            let key = NumberKey {
+                number: u64::from(protocol << 16 | u32::from(target.port)),
+                epoch: policy.epoch,
+                kind: NUMBER_LOOPBACK,
+            };
+            facts.listener_listed = NUMBERS.get(&key).is_some();
+        } else {
+            let key = Key::new(
+                DESTINATION_FIXED_BITS + 128,
+                DestinationKey { epoch: policy.epoch, protocol: protocol as u16, port: target.port, address },
+            );
+            facts.listed = DESTINATIONS.get(&key).is_some();
+        }
+        facts
+    }
+}
+
+#[inline(always)]
+fn same(a: &Address, b: &Address) -> bool {
+    let mut i = 0;
+    while i < 16 {
+        if a[i] != b[i] {
+            return false;
+        }
+        i += 1;
+    }
+    true
+}
+
+/// The other end of a connected unix socket: (made by a confined task, listed by policy).
+///
+/// # Safety
+/// `sk` is a unix socket of the kernel's.
+#[inline(always)]
+pub unsafe fn unix_peer(sk: *const u8, epoch: u32) -> (bool, bool) {
+    unsafe {
+        let unix = bpf_skc_to_unix_sock(sk.cast_mut().cast()) as *const u8;
+        if unix.is_null() {
+            return (false, false);
+        }
+        let peer: *const u8 = field(unix, &raw const OFF_UNIX_PEER);
+        if peer.is_null() { (false, false) } else { unix_end(peer, epoch) }
+    }
+}
+
+/// A unix socket as somebody's peer: (made by a confined task, listed by policy).
+///
+/// # Safety
+/// `sk` is a unix socket of the kernel's.
+#[inline(always)]
+pub unsafe fn unix_end(sk: *const u8, epoch: u32) -> (bool, bool) {
+    unsafe {
+        if owned(sk) {
+            return (true, false);
+        }
+        match unix_path(sk, epoch) {
+            Some(key) => (false, UNIX_PATHS.get(&*key).is_some()),
+            None => (false, false),
+        }
+    }
+}
+
+/// The path a unix socket is bound to, in this CPU's scratch; none for unnamed and abstract ones.
+///
+/// # Safety
+/// `sk` is a unix socket of the kernel's.
+#[inline(always)]
+pub unsafe fn unix_path(sk: *const u8, epoch: u32) -> Option<*mut sekisho_abi::maps::UnixKey> {
+    unsafe {
+        let unix = bpf_skc_to_unix_sock(sk.cast_mut().cast()) as *const u8;
+        if unix.is_null() {
+            return None;
+        }
+        let address: *const u8 = field(unix, &raw const OFF_UNIX_ADDR);
+        if address.is_null() {
+            return None;
+        }
+        let key = SCRATCH.get_ptr_mut(0)?;
+        (*key).epoch = epoch;
+        (*key).path = [0; UNIX_PATH];
+        // After the family; an abstract name begins with a zero byte and stays empty.
+        let path = address.wrapping_add(setting(&raw const OFF_UNIX_ADDRESS_NAME) as usize).wrapping_add(2);
+        let length = bpf_probe_read_kernel_str_bytes(path, &mut (*key).path).ok()?.len();
+        if length == 0 { None } else { Some(key) }
+    }
+}

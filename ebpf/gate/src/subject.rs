@@ -1,0 +1,218 @@
+//! Who is confined.
+
+use crate::layout::{
+    self, ABSENT, LOOP_RANGES, OFF_MM_EXE_FILE, OFF_TASK_LOGINUID, OFF_TASK_MM, field, setting,
+};
+use crate::maps::{CONFIG, EPOCH, NUMBERS, TASKS, TRANSPORTS, count};
+use aya_ebpf::bindings::{BPF_LOCAL_STORAGE_GET_F_CREATE, task_struct};
+use aya_ebpf::helpers::{
+    bpf_get_current_ancestor_cgroup_id, bpf_get_current_task_btf, bpf_get_current_uid_gid,
+    bpf_task_storage_get,
+};
+use core::ptr::null_mut;
+use sekisho_abi::maps::{
+    CGROUP_LEVELS, CONFIG_AUDIT, CONFIG_LISTEN_LOOPBACK, CONFIG_LOCKDOWN, COUNT_FALLBACK, Config,
+    MARK_CONFINED, MARK_TRANSPORT, Mark, NUMBER_CGROUP, NUMBER_UID, NodeKey, NumberKey, UID_CONFINED,
+    UID_EXEMPT,
+};
+use sekisho_abi::process::{Identity, becomes_confined};
+use sekisho_abi::{Rules, Subject};
+
+/// The policy of this instant: read once per hook.
+#[derive(Clone, Copy)]
+pub struct Policy {
+    pub epoch: u32,
+    pub audit: bool,
+    pub rules: Rules,
+}
+
+#[inline(always)]
+pub fn epoch() -> u32 {
+    EPOCH.get(0).copied().unwrap_or(0)
+}
+
+#[inline(always)]
+pub fn config(epoch: u32) -> Option<&'static Config> {
+    CONFIG.get(epoch & 1)
+}
+
+/// The policy in force. Without one, nothing is relaxed.
+#[inline(always)]
+pub fn policy() -> Policy {
+    let epoch = epoch();
+    let flags = match config(epoch) {
+        Some(config) => config.flags,
+        None => 0,
+    };
+    Policy {
+        epoch,
+        audit: flags & CONFIG_AUDIT != 0,
+        rules: Rules {
+            lockdown: flags & CONFIG_LOCKDOWN != 0,
+            listen_loopback: flags & CONFIG_LISTEN_LOOPBACK != 0,
+        },
+    }
+}
+
+/// The mark of a task; null when the kernel cannot give it now.
+#[inline(always)]
+pub unsafe fn mark_of(task: *const u8, create: bool) -> *mut Mark {
+    let flags = if create { u64::from(BPF_LOCAL_STORAGE_GET_F_CREATE) } else { 0 };
+    unsafe {
+        bpf_task_storage_get(TASKS.as_ptr(), task.cast_mut().cast::<task_struct>(), null_mut(), flags)
+            .cast::<Mark>()
+    }
+}
+
+#[inline(always)]
+pub fn current_task() -> *const u8 {
+    // SAFETY: the helper has no preconditions.
+    unsafe { bpf_get_current_task_btf() as *const u8 }
+}
+
+#[inline(always)]
+pub fn current_uid() -> u32 {
+    bpf_get_current_uid_gid() as u32
+}
+
+/// Login uid, `u32::MAX` when unset or when the kernel keeps none.
+#[inline(always)]
+pub fn login_uid() -> u32 {
+    if setting(&raw const OFF_TASK_LOGINUID) == ABSENT {
+        return u32::MAX;
+    }
+    // SAFETY: the task is the kernel's own pointer.
+    unsafe { field(current_task(), &raw const OFF_TASK_LOGINUID) }
+}
+
+/// Policy's word on an account: (confined, exempt).
+#[inline(always)]
+pub fn account(uid: u32, epoch: u32) -> (bool, bool) {
+    let word = word_on(uid, epoch);
+    (word == UID_CONFINED, word == UID_EXEMPT)
+}
+
+/// [`UID_CONFINED`], [`UID_EXEMPT`] or 0. A program of its own: it is asked often, and takes only numbers.
+#[inline(never)]
+fn word_on(uid: u32, epoch: u32) -> u32 {
+    let key = NumberKey { number: u64::from(uid), epoch, kind: NUMBER_UID };
+    // SAFETY: values are plain numbers, replaced only by whole epochs.
+    if let Some(word) = unsafe { NUMBERS.get(&key) } {
+        return *word;
+    }
+    // Without a policy nobody but root is free.
+    let Some(config) = config(epoch) else { return if uid == 0 { 0 } else { UID_CONFINED } };
+    for i in 0..setting(&raw const LOOP_RANGES) as usize {
+        let Some(range) = config.ranges.get(i) else { break };
+        if i as u32 >= config.ranges_used {
+            break;
+        }
+        if uid >= range.first && uid <= range.last {
+            return UID_CONFINED;
+        }
+    }
+    0
+}
+
+/// Is the current task inside a confined cgroup?
+#[inline(always)]
+fn in_confined_cgroup(epoch: u32) -> bool {
+    let mut level = 1;
+    while level <= CGROUP_LEVELS {
+        // SAFETY: the helper has no preconditions.
+        let id = unsafe { bpf_get_current_ancestor_cgroup_id(level) };
+        let key = NumberKey { number: id, epoch, kind: NUMBER_CGROUP };
+        // SAFETY: values are plain numbers.
+        if id != 0 && unsafe { NUMBERS.get(&key) }.is_some() {
+            return true;
+        }
+        level += 1;
+    }
+    false
+}
+
+/// Everything known about the current task without its mark. Rare, so a program of its own.
+#[inline(never)]
+pub fn belongs(epoch: u32) -> bool {
+    let (uid, uid_exempt) = account(current_uid(), epoch);
+    let login = login_uid();
+    let has_login = login != u32::MAX;
+    let (login_confined, login_exempt) = if has_login { account(login, epoch) } else { (false, false) };
+    becomes_confined(Identity {
+        uid,
+        uid_exempt,
+        has_login,
+        login: login_confined,
+        login_exempt,
+        cgroup: in_confined_cgroup(epoch),
+    })
+}
+
+/// Writes the mark.
+#[inline(always)]
+pub unsafe fn confine(mark: *mut Mark, role: u32) {
+    let login = login_uid();
+    unsafe {
+        (*mark).account = if login == u32::MAX { current_uid() } else { login };
+        (*mark).flags = MARK_CONFINED | role;
+    }
+}
+
+#[inline(always)]
+pub unsafe fn subject_of(mark: *const Mark) -> Subject {
+    let flags = unsafe { (*mark).flags };
+    Subject { confined: flags & MARK_CONFINED != 0, transport: flags & MARK_TRANSPORT != 0 }
+}
+
+/// Who acts. An unmarked task whose real uid is confined is marked on the spot; when the mark cannot be read, uid,
+/// login uid and cgroup decide: never "unconfined" by accident.
+#[inline(always)]
+pub fn current(epoch: u32) -> Subject {
+    // SAFETY: the task is the kernel's own pointer; the storage is checked for null.
+    unsafe {
+        let mark = mark_of(current_task(), true);
+        if mark.is_null() {
+            count(COUNT_FALLBACK);
+            return Subject { confined: belongs(epoch), transport: false };
+        }
+        let subject = subject_of(mark);
+        if subject.confined {
+            return subject;
+        }
+        if account(current_uid(), epoch).0 {
+            confine(mark, 0);
+            return Subject::CONFINED;
+        }
+    }
+    Subject::FREE
+}
+
+/// Is the current program one that policy trusts as the session's transport?
+#[inline(always)]
+pub fn is_transport_program(epoch: u32) -> bool {
+    // SAFETY: each pointer is checked for null before it is followed.
+    unsafe {
+        let mm: *const u8 = field(current_task(), &raw const OFF_TASK_MM);
+        if mm.is_null() {
+            return false;
+        }
+        let exe: *const u8 = field(mm, &raw const OFF_MM_EXE_FILE);
+        if exe.is_null() {
+            return false;
+        }
+        let inode: *const u8 = field(exe, &raw const layout::OFF_FILE_INODE);
+        if inode.is_null() {
+            return false;
+        }
+        let sb: *const u8 = field(inode, &raw const layout::OFF_INODE_SB);
+        if sb.is_null() {
+            return false;
+        }
+        let key = NodeKey {
+            device: field(sb, &raw const layout::OFF_SB_DEV),
+            epoch,
+            inode: field(inode, &raw const layout::OFF_INODE_INO),
+        };
+        TRANSPORTS.get(&key).is_some()
+    }
+}
