@@ -13,6 +13,8 @@
 
 mod detect;
 mod genotypes;
+#[cfg(test)]
+mod hostile;
 mod inspect;
 mod lines;
 mod number;

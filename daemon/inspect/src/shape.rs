@@ -6,6 +6,12 @@ use crate::roles;
 
 /// Rows kept of the sample.
 const ROWS: usize = 200;
+/// Fields kept of a sampled row.
+pub const CLIP: usize = 20_000;
+/// Fields kept of all sampled rows together.
+const CELLS: usize = 400_000;
+/// More names than this are not kept; such a table is judged without its header.
+const NAMES: usize = 1_000_000;
 
 /// What separates fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,11 +102,11 @@ pub struct Shape {
     pub delimiter: Delimiter,
     /// Fields of a data row.
     pub columns: usize,
-    /// Names of the columns, as many as `columns`; empty when there is no header.
+    /// Names of the columns, as many as `columns`; empty when there is no header (or an absurdly wide one).
     pub header: Vec<String>,
     /// Number of the first data line, from 1.
     pub data_from: u64,
-    /// The first data rows.
+    /// The first data rows, each cut after [`CLIP`] fields.
     pub rows: Vec<Vec<Vec<u8>>>,
 }
 
@@ -140,21 +146,31 @@ impl Shape {
                 header = bare;
             }
         }
-        let owned = |line: &[u8]| -> Vec<Vec<u8>> { delimiter.fields(line).map(<[u8]>::to_vec).collect() };
-        let mut rows: Vec<Vec<Vec<u8>>> = data.iter().map(|(_, l)| owned(l)).collect();
+        let keep = (CELLS / columns.min(CLIP)).max(6);
+        let owned =
+            |line: &[u8]| -> Vec<Vec<u8>> { delimiter.fields(line).take(CLIP).map(<[u8]>::to_vec).collect() };
+        let lengths: Vec<usize> = data.iter().take(keep).map(|(_, l)| delimiter.count(l)).collect();
+        let mut rows: Vec<Vec<Vec<u8>>> = data.iter().take(keep).map(|(_, l)| owned(l)).collect();
         let first = rows.first()?;
-        let short = first.len() + 1 == columns && data.len() > 1;
+        let short = lengths[0] + 1 == columns && data.len() > 1;
+        let mut kept = &lengths[..];
         if header.is_empty() && (short || is_header(first, &rows[1..])) {
-            header = words(data[0].1);
-            if short {
-                // R's write.table: no name above the row names.
-                header.insert(0, String::new());
+            if columns <= NAMES {
+                header = words(data[0].1);
+                if short {
+                    // R's write.table: no name above the row names.
+                    header.insert(0, String::new());
+                }
             }
             data_from = data.get(1).map_or(data_from + 1, |(n, _)| *n);
             rows.remove(0);
+            kept = &lengths[1..];
         }
-        rows.retain(|r| r.len() == columns);
-        header.truncate(columns);
+        let mut lengths = kept.iter();
+        rows.retain(|_| lengths.next() == Some(&columns));
+        if header.len() != columns {
+            header.clear();
+        }
         Some(Self { delimiter, columns, header, data_from, rows })
     }
 

@@ -2,7 +2,6 @@
 
 use ring::digest::{Context, SHA256};
 use std::cell::RefCell;
-use std::fs::File;
 use std::io::{Read, Result};
 use std::rc::Rc;
 
@@ -15,21 +14,21 @@ struct State {
     read: u64,
 }
 
-/// Reads the descriptor through the meter.
-pub struct Source {
-    file: File,
+/// Reads the file through the meter.
+pub struct Source<R> {
+    file: R,
     meter: Meter,
 }
 
-impl Source {
+impl<R: Read> Source<R> {
     /// A source and its meter.
-    pub fn new(file: File) -> (Self, Meter) {
+    pub fn new(file: R) -> (Self, Meter) {
         let meter = Meter(Rc::new(RefCell::new(State { hash: Context::new(&SHA256), read: 0 })));
         (Self { file, meter: meter.clone() }, meter)
     }
 }
 
-impl Read for Source {
+impl<R: Read> Read for Source<R> {
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
         let n = self.file.read(buffer)?;
         let mut state = self.meter.0.borrow_mut();

@@ -10,6 +10,9 @@ const MEMORY: usize = 128 << 20;
 /// Account of a matrix that comes person by person.
 pub struct Rows {
     limit: u64,
+    /// Number of columns.
+    width: usize,
+    /// What they are; empty when nothing is known of any.
     columns: Vec<Site>,
     /// Column places, while every column has one.
     places: Option<Vec<(u16, u64)>>,
@@ -29,8 +32,9 @@ pub struct Rows {
 }
 
 impl Rows {
-    /// A matrix with these columns; a column of which nothing is known has an empty [`Site`].
-    pub fn new(limit: u64, columns: Vec<Site>, unclear: bool) -> Self {
+    /// A matrix of so many columns, and what they are: one [`Site`] each, empty where nothing is known of it, or
+    /// none at all.
+    pub fn new(limit: u64, width: usize, columns: Vec<Site>, unclear: bool) -> Self {
         let placed =
             !unclear && !columns.is_empty() && columns.iter().all(|s| s.pos > 0 && !s.chrom.is_empty());
         let mut chroms: Vec<&str> = Vec::new();
@@ -54,14 +58,15 @@ impl Rows {
                     && !seen.insert((s.chrom.clone(), s.pos, if s.pos > 0 { "" } else { &s.id }))
             })
             .collect();
-        let count = columns.len();
+
         Self {
             limit,
+            width,
             columns,
             places,
             repeats,
-            called: vec![false; count],
-            column_called: vec![0; if unclear { count } else { 0 }],
+            called: vec![false; width],
+            column_called: vec![0; if unclear { width } else { 0 }],
             calls: Vec::new(),
             rows: 0,
             most: 0,
@@ -81,7 +86,7 @@ impl Rows {
         for (i, call) in calls.iter().enumerate() {
             if *call != MISSING {
                 self.called[i] = true;
-                count += u64::from(!self.repeats[i]);
+                count += u64::from(!self.repeats.get(i).is_some_and(|r| *r));
                 if let Some(rows) = self.column_called.get_mut(i) {
                     *rows += 1;
                     self.most = self.most.max(u64::from(*rows));
@@ -117,7 +122,7 @@ impl Rows {
         if self.places.is_some() && self.proof.is_none() {
             // Nothing proven yet: now that the number of persons is known, go through it site by site.
             let mut panel = Panel::new(self.limit, subjects);
-            let width = self.columns.len();
+            let width = self.width;
             let mut site = vec![MISSING; subjects];
             let mut order: Vec<usize> = (0..width).collect();
             order.sort_by_key(|i| self.places.as_ref().map(|p| p[*i]));
@@ -132,16 +137,17 @@ impl Rows {
             }
             return panel.finish(coding);
         }
-        let sites = self.called.iter().zip(&self.repeats).filter(|(c, r)| **c && !**r).count() as u64;
-        let sites = if self.proof.is_some() { self.columns.len() as u64 } else { sites };
+        let repeated = |i: usize| self.repeats.get(i).is_some_and(|r| *r);
+        let shown = || (0..self.width).filter(|i| self.called[*i] && !repeated(*i));
+        let sites = if self.proof.is_some() { self.width as u64 } else { shown().count() as u64 };
         let (sites, subjects) =
             if self.unclear && self.rows > sites { (self.rows, sites) } else { (sites, self.rows) };
-        let first_sites = if self.unclear && self.rows >= self.columns.len() as u64 {
+        let first_sites = if self.unclear && self.rows >= self.width as u64 {
             // The rows were taken as sites; they have no names.
             vec![Site::default(); usize::try_from(sites).unwrap_or(keep::SITES).min(keep::SITES)]
         } else {
-            let shown = self.columns.iter().zip(self.called.iter().zip(&self.repeats));
-            shown.filter(|(_, (c, r))| **c && !**r).map(|(s, _)| s.clone()).take(keep::SITES).collect()
+            let site = |i: usize| self.columns.get(i).cloned().unwrap_or_default();
+            shown().take(keep::SITES).map(site).collect()
         };
         Genotypes {
             subjects,

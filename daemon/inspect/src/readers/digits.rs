@@ -40,7 +40,7 @@ impl Reader {
             width,
             listed,
             panel,
-            rows: Rows::new(limit, vec![Site::default(); width], true),
+            rows: Rows::new(limit, width, Vec::new(), true),
             calls: vec![MISSING; width],
             lines: 0,
             bad: 0,

@@ -164,6 +164,11 @@ impl Reader {
 
     /// One site; `true` when refusal is proven.
     fn row(&mut self, number: u64, line: &[u8]) -> bool {
+        // Sites without persons, as the header says: nothing to do here but to watch for a ninth column.
+        if self.sites_only && self.header_seen && memchr::memchr_iter(b'\t', line).nth(8).is_none() {
+            self.rows += 1;
+            return false;
+        }
         let mut rest = line;
         let mut fixed = [&b""[..]; 9];
         let mut have = 0;
@@ -351,10 +356,6 @@ impl TextReader for Reader {
                         return Flow::Proven;
                     }
                 }
-            }
-            if self.sites_only && self.header_seen && self.rows > 0 && self.malformed == 0 {
-                // The persons' side is empty, but a later row may still smuggle some in.
-                continue;
             }
         }
         Flow::More

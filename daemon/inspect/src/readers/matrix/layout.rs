@@ -3,7 +3,7 @@
 use super::cells::{Coding, class, classes, homozygous};
 use crate::number::{decimal, whole};
 use crate::roles;
-use crate::shape::Shape;
+use crate::shape::{CLIP, Shape};
 
 /// Which side is sites.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,7 +82,9 @@ pub fn find(shape: &Shape) -> Option<Layout> {
     if shape.rows.is_empty() {
         return None;
     }
-    let columns: Vec<Column> = (0..shape.columns).map(|i| Column::of(shape, i)).collect();
+    // A very wide table is judged by its first columns; a stretch that reaches their end goes on.
+    let seen = shape.columns.min(CLIP);
+    let columns: Vec<Column> = (0..seen).map(|i| Column::of(shape, i)).collect();
     let prefix = prefix(shape, &columns);
     let run = |set: u8| longest(&columns, set, prefix);
     let mut best: Option<((usize, usize), Coding, bool)> = None;
@@ -118,6 +120,9 @@ pub fn find(shape: &Shape) -> Option<Layout> {
         return None;
     }
     layout.kind = kind(shape, &layout, prefix);
+    if layout.cells.1 == seen {
+        layout.cells.1 = shape.columns;
+    }
     Some(layout)
 }
 
@@ -330,16 +335,22 @@ fn fractions(
         if end - from < 3 || !(end - from).is_multiple_of(3) {
             continue;
         }
-        let (mut sums, mut sure, mut all) = (0usize, 0usize, 0usize);
+        let (mut sums, mut sure, mut ones, mut all) = (0usize, 0usize, 0usize, 0usize);
         for row in &shape.rows {
             for triple in numbers(row, from, end).chunks_exact(3) {
                 let sum: f64 = triple.iter().sum();
                 all += 1;
+                ones += usize::from((sum - 1.0).abs() < 0.02);
                 sums += usize::from((sum - 1.0).abs() < 0.02 || sum == 0.0);
                 sure += usize::from(triple.iter().any(|p| *p >= 0.9) || sum == 0.0);
             }
         }
-        if all > 0 && sums * 10 >= all * 9 && sure * 2 >= all && (end - from > 3 || sure * 10 >= all * 8) {
+        if ones * 3 >= all
+            && ones > 0
+            && sums * 10 >= all * 9
+            && sure * 2 >= all
+            && (end - from > 3 || sure * 10 >= all * 8)
+        {
             return Some(((from, end), Coding::Triples, false));
         }
     }
@@ -397,7 +408,7 @@ fn orient(shape: &Shape, columns: &[Column], prefix: usize, layout: &mut Layout)
         layout.id = Some(1);
         return;
     }
-    let before: Vec<usize> = (0..shape.columns).filter(outside).collect();
+    let before: Vec<usize> = (0..columns.len()).filter(outside).collect();
     layout.id = before.iter().copied().find(|i| share(*i, &roles::site_like));
     let chrom_named =
         shape.named(&["chr", "chrom", "chromosome", "chromosomecode", "染色体"]).filter(outside);

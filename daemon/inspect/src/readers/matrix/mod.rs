@@ -54,7 +54,8 @@ impl Reader {
             Orientation::Sites => Account::BySite(Box::new(Panel::new(limit, genotypes))),
             way => {
                 let columns = column_sites(shape, &layout, genotypes, context.beside);
-                Account::ByPerson(Box::new(Rows::new(limit, columns, way == Orientation::Unclear)))
+                let unclear = way == Orientation::Unclear;
+                Account::ByPerson(Box::new(Rows::new(limit, genotypes, columns, unclear)))
             }
         };
         let firsts = if layout.orientation == Orientation::Sites { 1 } else { genotypes };
@@ -184,10 +185,13 @@ fn key<'a>(chrom: &'a [u8], pos: u64, id: &'a [u8]) -> SiteKey<'a> {
     }
 }
 
-/// The sites that columns are, by a companion's list or by their own names.
+/// The sites that columns are, by a companion's list or by their own names; none when they have neither.
 fn column_sites(shape: &Shape, layout: &Layout, genotypes: usize, beside: Option<&Beside>) -> Vec<Site> {
     if let Some(beside) = beside.filter(|b| b.sites.len() == genotypes) {
         return beside.sites.clone();
+    }
+    if shape.header.is_empty() {
+        return Vec::new();
     }
     let step = layout.coding.cells();
     (0..genotypes)
