@@ -51,7 +51,8 @@ async fn project_round(house: &Arc<House>, project: &str, most: u64) -> Result<(
             house.store.note(&claim.id, &e.to_string()).await?;
         }
     }
-    let claimed: Vec<_> = house.store.claims(project).await?.into_iter().map(|c| c.entry).collect();
+    // An entry that was claimed when it was listed may be cleared by now: the list is old news about it.
+    let claimed: Vec<_> = claims.into_iter().map(|c| c.entry).collect();
     lock(&house.waiting).retain(|(p, name), _| p != project || entries.contains_key(name.as_str()));
     for entry in listed.iter().filter(|e| !claimed.contains(&e.name)) {
         if let Err(e) = fresh(house, project, entry).await {
@@ -185,6 +186,10 @@ async fn take(house: &Arc<House>, claim: &Request, present: bool) -> Result<(), 
                 return Ok(house.store.note(&claim.id, &words).await?);
             }
             Ok(other) => return Err(unexpected(&other).into()),
+            // Taken away or renamed this very moment: the next look tells which.
+            Err(NotaryError::Refused { reason, message, .. }) if reason == "gone" => {
+                return Ok(house.store.note(&claim.id, &message).await?);
+            }
             Err(NotaryError::Refused { reason, message, .. }) => {
                 let words = format!("{}: {message}", file.name.escape_debug());
                 return fail(house, claim, &reason, &words, false).await;
