@@ -3,7 +3,7 @@
 
 mod node;
 
-use node::{DUAL, ELSEWHERE, Node, OFFICER, RESEARCHER, STRANGER, harmful, harmless, possible};
+use node::{DUAL, ELSEWHERE, Node, OFFICER, RESEARCHER, STRANGER, acting_as, harmful, harmless, possible};
 use std::fs;
 use std::time::Duration;
 
@@ -190,20 +190,7 @@ fn a_half_written_file_waits_for_its_writer_and_then_goes_through() {
     let path = path.display();
     // The writer keeps the file open, says nothing for a while, and then finishes it.
     let line = format!("exec 3>{path}; printf half >&3; sleep 3; printf ' whole\\n' >&3");
-    let user = nix::unistd::User::from_name(RESEARCHER).unwrap().unwrap();
-    let mut writer = std::process::Command::new("setpriv")
-        .args([
-            "--reuid",
-            &user.uid.to_string(),
-            "--regid",
-            &user.gid.to_string(),
-            "--clear-groups",
-            "sh",
-            "-c",
-            &line,
-        ])
-        .spawn()
-        .unwrap();
+    let mut writer = acting_as(RESEARCHER).args(["sh", "-c", &line]).spawn().unwrap();
     node.until("the request to be seen waiting", || {
         node.request_of(RESEARCHER, "slow.frq").is_some_and(|r| {
             r["state"] == "received" && r["note"].as_str().is_some_and(|n| n.contains("written"))

@@ -13,6 +13,8 @@ pub const OFFICER: &str = "daemon";
 pub const DUAL: &str = "bin";
 pub const ELSEWHERE: &str = "games";
 pub const STRANGER: &str = "man";
+/// The airlock's own account: no capability, no group of the project.
+const AIRLOCK: &str = "backup";
 
 const OFFICERS: [(&str, &str, &str); 3] =
     [(OFFICER, "sato", "hospital-a"), (DUAL, "mori", "hospital-a"), (ELSEWHERE, "kato", "hospital-b")];
@@ -53,6 +55,25 @@ fn programs() -> &'static Path {
         .path()
 }
 
+fn account(name: &str) -> nix::unistd::User {
+    nix::unistd::User::from_name(name).unwrap().unwrap()
+}
+
+/// A command that becomes this account, with none of our rights.
+pub fn acting_as(name: &str) -> Command {
+    let user = account(name);
+    let mut command = Command::new("setpriv");
+    command.args([
+        "--reuid",
+        &user.uid.to_string(),
+        "--regid",
+        &user.gid.to_string(),
+        "--clear-groups",
+        "--",
+    ]);
+    command
+}
+
 fn open_to_all(path: &Path) {
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
 }
@@ -91,9 +112,13 @@ impl Node {
             open_to_all(&node.path(name));
         }
         // The project's members come and go here; only owners (and the airlock, which owns the directory) remove.
-        fs::set_permissions(node.path("spool/demo"), fs::Permissions::from_mode(0o1777)).unwrap();
+        let airlock = account(AIRLOCK);
+        for name in ["run", "state", "spool/demo"] {
+            nix::unistd::chown(&node.path(name), Some(airlock.uid), Some(airlock.gid)).unwrap();
+        }
+        fs::set_permissions(node.path("spool/demo"), fs::Permissions::from_mode(0o3777)).unwrap();
         fs::set_permissions(node.path("home"), fs::Permissions::from_mode(0o1777)).unwrap();
-        for (account, id, _) in OFFICERS {
+        for (name, id, _) in OFFICERS {
             let key = node.path("keys").join(id);
             let made = Command::new("ssh-keygen")
                 .args(["-q", "-t", "ed25519", "-N", "", "-C", id, "-f"])
@@ -101,7 +126,7 @@ impl Node {
                 .status()
                 .unwrap();
             assert!(made.success());
-            let user = nix::unistd::User::from_name(account).unwrap().unwrap();
+            let user = account(name);
             nix::unistd::chown(&key, Some(user.uid), Some(user.gid)).unwrap();
         }
         let key = node.path("keys/signing.key");
@@ -160,13 +185,14 @@ impl Node {
             .arg(self.path("release"))
             .arg("--key")
             .arg(self.path("keys/signing.key"))
-            .args(["--peer-uid", &nix::unistd::geteuid().to_string()]);
+            .args(["--peer-user", AIRLOCK]);
         self.notary = Some(self.spawn(command, "notary.sock"));
     }
 
     pub fn start_airlock(&mut self) {
-        let mut command = Command::new(programs().join("sekisho-airlock"));
+        let mut command = acting_as(AIRLOCK);
         command
+            .arg(programs().join("sekisho-airlock"))
             .arg("--policy")
             .arg(self.path("policy.toml"))
             .arg("--policy-dir")
@@ -225,16 +251,7 @@ impl Node {
 
     /// Runs a program as an account.
     pub fn run_as(&self, account: &str, program: &str, args: &[&str]) -> Output {
-        let user = nix::unistd::User::from_name(account).unwrap().unwrap();
-        Command::new("setpriv")
-            .args([
-                "--reuid",
-                &user.uid.to_string(),
-                "--regid",
-                &user.gid.to_string(),
-                "--clear-groups",
-                "--",
-            ])
+        acting_as(account)
             .arg(program)
             .args(args)
             .env_clear()
