@@ -13,7 +13,8 @@ pub fn plausible(sample: &Sample<'_>, context: &Context<'_>) -> Option<Box<dyn T
     let fits = |l: &&[u8]| l.len() == width && l.iter().all(|b| matches!(b, b'0' | b'1' | b'2' | b'9'));
     let good = known.iter().filter(|l| fits(l)).count();
     // A column of numbers is a list of counts unless it is digits 0, 1, 2 throughout.
-    (width > 0 && good * 20 >= known.len() * 19 && (width > 1 || known.len() > 2)).then(|| {
+    let all_three = || [b"0", b"1", b"2"].iter().all(|d| known.iter().any(|l| l == *d));
+    (width > 0 && good * 20 >= known.len() * 19 && (width > 1 || all_three())).then(|| {
         let limit = context.policy.sites.limit;
         let listed = context.beside.map(|b| b.sites.clone());
         Box::new(Reader::new(limit, width, listed)) as Box<dyn TextReader>

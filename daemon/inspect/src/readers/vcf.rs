@@ -21,8 +21,8 @@ const STUDY: [&[u8]; 9] = [b"ES", b"SE", b"LP", b"AF", b"SS", b"EZ", b"SI", b"NC
 /// Reads the text if it is VCF, header or not.
 pub fn plausible(sample: &Sample<'_>, context: &Context<'_>) -> Option<Box<dyn TextReader>> {
     let by_header = sample.head.starts_with(b"##fileformat=VCF")
-        || sample.head.starts_with(b"#CHROM\tPOS\tID\tREF\tALT")
-        || memchr::memmem::find(sample.head, b"\n#CHROM\tPOS\tID\tREF\tALT").is_some();
+        || sample.head.starts_with(b"#CHROM\tPOS\tID\tREF\tALT\tQUAL")
+        || memchr::memmem::find(sample.head, b"\n#CHROM\tPOS\tID\tREF\tALT\tQUAL").is_some();
     let by_rows = || {
         let mut rows = split(sample.head).filter(|l| !l.is_empty() && l[0] != b'#').take(20).peekable();
         rows.peek().is_some() && rows.all(looks_like_a_row)

@@ -98,8 +98,9 @@ pub fn find(shape: &Shape) -> Option<Layout> {
     offer(run(class::LETTERS).and_then(|r| letters(shape, &columns, r)));
     offer(run(class::INDICES).map(|r| (r, Coding::Indices, false)));
     offer(alleles(shape, &columns, prefix));
-    offer(run(class::WHOLE).and_then(|r| whole_numbers(shape, &columns, r)));
+    // Before whole numbers: probabilities may all be written 0 and 1.
     offer(run(class::DOSE).and_then(|r| fractions(shape, &columns, r)));
+    offer(run(class::WHOLE).and_then(|r| whole_numbers(shape, &columns, r)));
     let (cells, coding, zero_is_allele) = best?;
     let mut layout = Layout {
         kind: "genotype_matrix",
@@ -336,6 +337,7 @@ fn fractions(
             continue;
         }
         let (mut sums, mut sure, mut ones, mut all) = (0usize, 0usize, 0usize, 0usize);
+        let mut reached = [false; 3];
         for row in &shape.rows {
             for triple in numbers(row, from, end).chunks_exact(3) {
                 let sum: f64 = triple.iter().sum();
@@ -343,6 +345,7 @@ fn fractions(
                 ones += usize::from((sum - 1.0).abs() < 0.02);
                 sums += usize::from((sum - 1.0).abs() < 0.02 || sum == 0.0);
                 sure += usize::from(triple.iter().any(|p| *p >= 0.9) || sum == 0.0);
+                reached.iter_mut().zip(triple).for_each(|(r, p)| *r |= *p >= 0.9);
             }
         }
         if ones * 3 >= all
@@ -386,10 +389,15 @@ fn fractions(
 
 /// One or two columns beside a site key: a person's genotypes take all three values and are not all alike.
 fn spread(shape: &Shape, cells: (usize, usize), coding: Coding) -> bool {
-    if coding != Coding::Dosage {
-        return true;
+    let seen = |value: &[u8]| (cells.0..cells.1).any(|i| shape.column(i).any(|v| v == value));
+    match coding {
+        Coding::Dosage => seen(b"0") && seen(b"1") && seen(b"2"),
+        Coding::Indices => {
+            (seen(b"0/1") || seen(b"0|1") || seen(b"1|0") || seen(b"1/0"))
+                && (seen(b"0/0") || seen(b"0|0") || seen(b"1/1") || seen(b"1|1"))
+        }
+        _ => true,
     }
-    [&b"0"[..], b"1", b"2"].iter().all(|n| (cells.0..cells.1).any(|i| shape.column(i).any(|v| v == *n)))
 }
 
 /// Which side is sites, and where their keys stand.
