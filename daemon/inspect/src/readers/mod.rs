@@ -15,6 +15,7 @@ pub mod sites;
 pub mod tally;
 #[cfg(test)]
 pub mod testing;
+mod text;
 mod vcf;
 
 use crate::lines::Block;

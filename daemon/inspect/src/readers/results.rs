@@ -2,17 +2,22 @@
 
 use super::sites::table::SiteTable;
 use super::sites::vcf::SitesVcf;
-use super::{Context, Sample, TextReader, counts, sites};
+use super::{Context, Sample, TextReader, counts, sites, text};
 use crate::lines::{Block, Blocks};
 use sekisho_wire::inspect::Mended;
 use std::io::{Read, Write};
 
 /// The readers of results for which this text is plausible.
 pub fn readers(sample: &Sample<'_>, context: &Context<'_>) -> Vec<Box<dyn TextReader>> {
+    if let Some(certain) = text::recognised(sample, context) {
+        return vec![certain];
+    }
+    // The first that finds something speaks; text of no form is left to the last.
     [
         sites::vcf::plausible(sample, context),
         sites::table::plausible(sample, context),
         counts::table::plausible(sample, context),
+        Some(text::any(context)),
     ]
     .into_iter()
     .flatten()

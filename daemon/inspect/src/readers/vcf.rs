@@ -20,14 +20,18 @@ const STUDY: [&[u8]; 9] = [b"ES", b"SE", b"LP", b"AF", b"SS", b"EZ", b"SI", b"NC
 
 /// Reads the text if it is VCF, header or not.
 pub fn plausible(sample: &Sample<'_>, context: &Context<'_>) -> Option<Box<dyn TextReader>> {
-    let by_header = sample.head.starts_with(b"##fileformat=VCF")
-        || sample.head.starts_with(b"#CHROM\tPOS\tID\tREF\tALT\tQUAL")
-        || memchr::memmem::find(sample.head, b"\n#CHROM\tPOS\tID\tREF\tALT\tQUAL").is_some();
+    let by_header = sample.head.starts_with(b"##fileformat=VCF") || header(sample.head);
     let by_rows = || {
         let mut rows = split(sample.head).filter(|l| !l.is_empty() && l[0] != b'#').take(20).peekable();
         rows.peek().is_some() && rows.all(looks_like_a_row)
     };
     (by_header || by_rows()).then(|| Box::new(Reader::new(context.policy.sites.limit)) as Box<dyn TextReader>)
+}
+
+/// A VCF column line; PLINK 2's results begin alike and go on otherwise.
+pub fn header(head: &[u8]) -> bool {
+    let line: &[u8] = b"#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO";
+    memchr::memmem::find_iter(head, line).any(|at| at == 0 || head[at - 1] == b'\n')
 }
 
 /// Chromosome, position, …, FORMAT with a person-level key, and samples.

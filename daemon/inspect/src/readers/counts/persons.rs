@@ -48,9 +48,10 @@ pub fn persons(grid: &Grid, declared: Option<u64>) -> Option<(Rows, String)> {
     };
     let label = |c: usize| grid.cells.iter().all(|r| matches!(r[c], Read::Words | Read::Empty));
     let features = others.iter().any(|c| grid.roles[*c] == Word::Feature)
-        && others
-            .iter()
-            .all(|c| matches!(grid.roles[*c], Word::Feature | Word::Attribute | Word::Category) || label(*c));
+        && others.iter().all(|c| {
+            matches!(grid.roles[*c], Word::Feature | Word::Attribute | Word::Category | Word::Statistic)
+                || label(*c)
+        });
     // Coordinates without a header: family and person, real numbers, perhaps a label at the end.
     let coordinates = !grid.named
         && others.iter().any(|c| real(*c))

@@ -8,6 +8,7 @@ use super::persons::{self, Rows};
 use super::words::{self, Word};
 use crate::lines::Block;
 use crate::readers::tally::{Tally, words as shown};
+use crate::readers::text::scan;
 use crate::readers::{Context, Flow, Found, Sample, TextReader, printed};
 use crate::shape::Delimiter;
 use sekisho_policy::facts::{Part, Problem, ProblemKind, Statistics, What};
@@ -43,7 +44,10 @@ impl CountTable {
     /// See [`plausible`].
     pub fn open(sample: &Sample<'_>, context: &Context<'_>) -> Option<Self> {
         let shape = sample.shape.as_ref()?;
-        if shape.rows.is_empty() || sample.head.starts_with(b"##fileformat=VCF") {
+        if shape.rows.is_empty()
+            || sample.head.starts_with(b"##fileformat=VCF")
+            || crate::readers::vcf::header(sample.head)
+        {
             return None;
         }
         // Numbers name nothing.
@@ -296,10 +300,19 @@ impl CountTable {
                         self.tally
                             .add(What::UnclearFractions, about, || (grid.place(row, column), shown(text)));
                     }
-                    (_, Read::Words) if text.len() > 512 => {
-                        self.tally.add(What::EncodedText, about, || {
-                            (grid.place(row, column), format!("{} bytes", text.len()))
-                        });
+                    (_, Read::Words) if text.len() > 24 => {
+                        for (count, cell) in scan::counts(text).filter(|(n, _)| is_small(policy, *n)) {
+                            let value = shown(cell);
+                            self.tally.add(What::SmallCount, about, || {
+                                (grid.place(row, column), format!("{value} = {count}"))
+                            });
+                        }
+                        if text.len() > 60 && scan::has_number(text) {
+                            self.tally
+                                .add(What::UnclearText, about, || (grid.place(row, column), shown(text)));
+                        }
+                        let number = grid.lines[row];
+                        scan::encoded(text, number, about, &mut self.tally);
                     }
                     _ => {}
                 }

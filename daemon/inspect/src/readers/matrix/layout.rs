@@ -102,6 +102,13 @@ pub fn find(shape: &Shape) -> Option<Layout> {
     offer(run(class::DOSE).and_then(|r| fractions(shape, &columns, r)));
     offer(run(class::WHOLE).and_then(|r| whole_numbers(shape, &columns, r)));
     let (cells, coding, zero_is_allele) = best?;
+    // PLINK's `.model` and `.hwe` print counts as `3/57`: the readers of results judge those.
+    if coding == Coding::Indices
+        && cells.1 - cells.0 <= 2
+        && shape.named(&["aff", "unaff", "geno"]).is_some_and(|c| c >= cells.0 && c < cells.1)
+    {
+        return None;
+    }
     let mut layout = Layout {
         kind: "genotype_matrix",
         cells,

@@ -60,7 +60,10 @@ impl SiteTable {
     /// See [`plausible`]. `copy`: also write a filtered copy.
     pub fn open(sample: &Sample<'_>, context: &Context<'_>, copy: bool) -> Option<Self> {
         let shape = sample.shape.as_ref()?;
-        if shape.header.is_empty() || sample.head.starts_with(b"##fileformat=VCF") {
+        if shape.header.is_empty()
+            || sample.head.starts_with(b"##fileformat=VCF")
+            || crate::readers::vcf::header(sample.head)
+        {
             return None;
         }
         let mut groups = Groups::default();

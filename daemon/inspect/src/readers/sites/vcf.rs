@@ -54,7 +54,7 @@ pub fn plausible(sample: &Sample<'_>, context: &Context<'_>) -> Option<Box<dyn T
 impl SitesVcf {
     /// See [`plausible`]. `copy`: also write a filtered copy.
     pub fn open(sample: &Sample<'_>, context: &Context<'_>, copy: bool) -> Option<Self> {
-        if !sample.head.starts_with(b"##fileformat=VCF") {
+        if !sample.head.starts_with(b"##fileformat=VCF") && !crate::readers::vcf::header(sample.head) {
             return None;
         }
         let info = context.request.files.get(context.name);

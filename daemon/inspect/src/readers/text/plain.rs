@@ -1,0 +1,105 @@
+//! Program logs and any other text: read for what must not be in it, then left to the officer.
+
+use super::scan;
+use crate::lines::{self, Block};
+use crate::readers::tally::{Tally, words};
+use crate::readers::{Context, Flow, Found, TextReader};
+use sekisho_policy::facts::{Part, Statistics, What};
+use sekisho_policy::rules::small_counts::is_small;
+use sekisho_policy::schema::Policy;
+
+/// Signs of a program's log, found at its beginning.
+const SIGNS: [&str; 14] = [
+    "Options in effect",
+    "Logging to",
+    "PLINK v",
+    "BOLT-LMM",
+    "REGENIE v",
+    "Command line",
+    "command line options",
+    "Start time",
+    "Analysis started",
+    "[INFO]",
+    "INFO:",
+    "Traceback (most recent",
+    "Copyright (C)",
+    "[main] ",
+];
+
+/// Does the text begin as a program's log does?
+pub fn is_run_log(head: &[u8]) -> bool {
+    let head = &head[..head.len().min(8 << 10)];
+    let signs = SIGNS.iter().filter(|s| memchr::memmem::find(head, s.as_bytes()).is_some()).count();
+    signs >= 2
+}
+
+/// Reads text without a form.
+pub struct Plain {
+    policy: Policy,
+    log: bool,
+    tally: Tally,
+    everything: u32,
+    lines: u64,
+    clear: u64,
+}
+
+impl Plain {
+    /// `log`: the text is a program's log.
+    pub fn new(context: &Context<'_>, log: bool) -> Self {
+        let mut tally = Tally::default();
+        let everything = tally.name("");
+        Self { policy: context.policy.clone(), log, tally, everything, lines: 0, clear: 0 }
+    }
+
+    fn line(&mut self, text: &[u8], number: u64) {
+        self.lines += 1;
+        scan::line(text, number, self.everything, &mut self.tally);
+        for (count, cell) in scan::counts(text) {
+            if is_small(&self.policy, count) {
+                self.tally.add(What::SmallCount, self.everything, || (format!("line {number}"), words(cell)));
+            }
+        }
+        if !self.log && scan::has_number(text) {
+            self.tally.add(What::UnclearText, self.everything, || (format!("line {number}"), words(text)));
+        } else {
+            self.clear += 1;
+        }
+    }
+}
+
+impl TextReader for Plain {
+    fn block(&mut self, block: &Block<'_>) -> Flow {
+        for (at, line) in lines::split(block.text).enumerate() {
+            self.line(line, block.first + at as u64);
+        }
+        Flow::More
+    }
+
+    fn finish(mut self: Box<Self>) -> Found {
+        if self.log {
+            self.tally.add(What::RunLog, self.everything, || (String::new(), String::new()));
+        } else if self.tally.number(What::UnclearText) == 0 {
+            // Words alone: nobody but a person can tell what they say.
+            self.tally.add(What::UnclearText, self.everything, || ("whole text".into(), String::new()));
+        }
+        let table = Statistics {
+            rows: self.lines,
+            clear: self.clear,
+            minimum: self.policy.counts.minimum,
+            subjects: String::new(),
+            evidence: self.tally.evidence(),
+        };
+        let kind = if self.log { "run_log" } else { "text" };
+        Found {
+            kind: kind.into(),
+            rows: self.lines,
+            unit: "lines",
+            parts: vec![Part::Statistics(table)],
+            problems: Vec::new(),
+        }
+    }
+
+    fn fallback(&self) -> bool {
+        true
+    }
+}
