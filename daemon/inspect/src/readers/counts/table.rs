@@ -76,6 +76,14 @@ impl CountTable {
         })
     }
 
+    /// Words between blanks that only happen to be as many in some lines.
+    fn is_prose(&self) -> bool {
+        let ragged = self.rows.saturating_sub(self.grid.text.len() as u64) * 5 > self.rows;
+        let cells = self.grid.text.iter().flatten();
+        let words = cells.clone().filter(|c| printed::parse(c).is_none()).count();
+        self.delimiter == Delimiter::Blank && !self.over && ragged && words * 10 >= cells.count() * 6
+    }
+
     fn analyse(&mut self) -> (String, Margins) {
         let policy = self.policy.clone();
         let minimum = policy.counts.minimum;
@@ -358,6 +366,9 @@ impl TextReader for CountTable {
     }
 
     fn finish(mut self: Box<Self>) -> Found {
+        if self.is_prose() {
+            return Found::nothing();
+        }
         let (kind, _) = self.analyse();
         let mut problems = Vec::new();
         if self.over {
