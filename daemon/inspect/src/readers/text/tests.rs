@@ -92,7 +92,7 @@ fn prose_and_program_logs_are_for_a_person() {
         Verdict::Review,
     );
     let report =
-        check(b"In our cohort,\nthe side effect was seen in 3 (2.5%) of them, in the others it was not.\n");
+        check(b"Report\n\nIn our cohort of many people,\nthe side effect was seen in 3 (2.5%) of them.\nIn the others it was not.\nEnd.\n");
     assert_eq!(worst(&report, "small_counts").map(|f| f.verdict), Some(Verdict::Block));
 }
 
