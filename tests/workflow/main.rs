@@ -1,6 +1,9 @@
 //! The main job with real daemons and real accounts: from a drop in the spool to a signed bag, and every way it
 //! may not go.
 
+// In a test, and in what serves only tests, a panic is how a claim fails.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 mod node;
 
 use node::{DUAL, ELSEWHERE, Node, OFFICER, RESEARCHER, STRANGER, acting_as, harmful, harmless, possible};
@@ -325,6 +328,97 @@ fn without_the_notary_everything_waits_and_a_signed_decision_is_delivered_later(
     node.await_state(RESEARCHER, "b.frq", "held");
     let done = node.json(OFFICER, &["approve", &id, "--yes", "-i", &node.key("sato")]);
     assert_eq!(done["state"], "released", "{done}");
+}
+
+#[test]
+fn a_decision_signed_while_the_notary_goes_away_survives_a_crash_and_is_delivered() {
+    if !possible() {
+        return;
+    }
+    let mut node = Node::start();
+    let id = held(&node, "a.frq");
+    // An ssh-keygen that waits for us between the officer's signature and the airlock's question to the notary.
+    let bin = node.path("home").join("bin");
+    fs::create_dir(&bin).unwrap();
+    let (waiting, go) = (node.path("home").join("waiting"), node.path("home").join("go"));
+    let script = format!(
+        "#!/bin/sh\n/usr/bin/touch {}\nwhile [ ! -e {} ]; do sleep 0.05; done\nexec /usr/bin/ssh-keygen \"$@\"\n",
+        waiting.display(),
+        go.display()
+    );
+    fs::write(bin.join("ssh-keygen"), script).unwrap();
+    node.run_as("root", "chmod", &["755", &bin.join("ssh-keygen").display().to_string()]);
+    let path = format!("{}:/usr/bin:/bin", bin.display());
+    let args = ["approve", &id, "--yes", "-i", &node.key("sato")].map(str::to_owned);
+    let (code, _, err) = {
+        let (ready, finish) = std::sync::mpsc::channel();
+        std::thread::scope(|s| {
+            let reader = &node;
+            let officer = s.spawn(move || {
+                let args: Vec<&str> = args.iter().map(String::as_str).collect();
+                let out = reader.sekisho_with(OFFICER, &args, &[("PATH", &path)]);
+                ready.send(()).unwrap();
+                out
+            });
+            reader.until("the officer to sign", || waiting.exists());
+            reader.stop_notary();
+            fs::write(&go, "").unwrap();
+            finish.recv().unwrap();
+            officer.join().unwrap()
+        })
+    };
+    assert_eq!(code, 75, "{err}");
+    assert!(err.contains("stored"), "{err}");
+    assert_eq!(node.request_of(RESEARCHER, "a.frq").unwrap()["state"], "releasing");
+    let (code, _, _) = node.sekisho(RESEARCHER, &["withdraw", &id]);
+    assert_eq!(code, 1, "what is being released cannot be withdrawn");
+    node.kill_airlock();
+    node.start_airlock();
+    node.kill_notary();
+    node.start_notary();
+    node.await_state(RESEARCHER, "a.frq", "released");
+}
+
+#[test]
+fn the_command_line_speaks_japanese_and_says_what_can_be_done_now() {
+    if !possible() {
+        return;
+    }
+    let node = Node::start();
+    let id = held(&node, "a.frq");
+    let ja = [("LANG", "ja_JP.UTF-8")];
+    let (_, out, _) = node.sekisho_with(RESEARCHER, &["status", &id], &ja);
+    assert!(out.contains("判断待ち") && out.contains("申請者"), "{out}");
+    let (code, _, err) = node.sekisho_with(RESEARCHER, &["approve", &id, "--yes"], &ja);
+    assert_eq!(code, 77);
+    assert!(err.contains("エラー") && err.contains("担当者") && err.contains("対応"), "{err}");
+    let (_, card, _) = node.sekisho_with(OFFICER, &["review", &id], &ja);
+    assert!(card.contains("必要最小限") && card.contains("要判断"), "{card}");
+}
+
+#[test]
+fn a_statement_is_about_the_policy_of_this_moment_even_before_a_reload() {
+    if !possible() {
+        return;
+    }
+    let node = Node::start();
+    let id = held(&node, "a.frq");
+    fs::write(node.path("policy.d/50-more.toml"), "[limits]\ndecision_hours = 24\n").unwrap();
+    let done = node.json(OFFICER, &["approve", &id, "--yes", "-i", &node.key("sato")]);
+    assert_eq!(done["state"], "released", "{done}\n{}", node.log());
+}
+
+#[test]
+fn an_unconfirmed_signature_is_not_made() {
+    if !possible() {
+        return;
+    }
+    let node = Node::start();
+    let id = held(&node, "a.frq");
+    let (code, out, err) = node.sekisho(OFFICER, &["approve", &id, "-i", &node.key("sato")]);
+    assert_eq!(code, 2, "nobody at the terminal, no --yes: {err}");
+    assert!(out.contains("sekisho decision v1") && out.contains("a.frq"), "the statement is shown: {out}");
+    assert_eq!(node.request_of(RESEARCHER, "a.frq").unwrap()["state"], "held");
 }
 
 #[test]

@@ -239,10 +239,20 @@ impl Node {
         kill(self.notary.take());
     }
 
+    /// SIGKILL without waiting for it to be gone.
+    pub fn stop_notary(&self) {
+        self.signal(self.notary.as_ref(), nix::sys::signal::Signal::SIGKILL);
+        let socket = self.path("run/notary.sock");
+        self.until("the notary to be gone", || std::os::unix::net::UnixStream::connect(&socket).is_err());
+    }
+
+    fn signal(&self, child: Option<&Child>, signal: nix::sys::signal::Signal) {
+        let pid = nix::unistd::Pid::from_raw(i32::try_from(child.unwrap().id()).unwrap());
+        nix::sys::signal::kill(pid, signal).unwrap();
+    }
+
     pub fn hang_up_airlock(&self) {
-        let pid = self.airlock.as_ref().unwrap().id();
-        let pid = nix::unistd::Pid::from_raw(i32::try_from(pid).unwrap());
-        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGHUP).unwrap();
+        self.signal(self.airlock.as_ref(), nix::sys::signal::Signal::SIGHUP);
     }
 
     pub fn log(&self) -> String {
@@ -251,12 +261,17 @@ impl Node {
 
     /// Runs a program as an account.
     pub fn run_as(&self, account: &str, program: &str, args: &[&str]) -> Output {
+        self.run_with(account, program, args, &[])
+    }
+
+    fn run_with(&self, account: &str, program: &str, args: &[&str], env: &[(&str, &str)]) -> Output {
         acting_as(account)
             .arg(program)
             .args(args)
             .env_clear()
             .env("PATH", "/usr/bin:/bin:/usr/sbin")
             .env("HOME", "/nonexistent")
+            .envs(env.iter().copied())
             .stdin(Stdio::null())
             .output()
             .unwrap()
@@ -264,10 +279,15 @@ impl Node {
 
     /// Runs `sekisho` as an account: exit code, standard output, standard error.
     pub fn sekisho(&self, account: &str, args: &[&str]) -> (i32, String, String) {
+        self.sekisho_with(account, args, &[])
+    }
+
+    /// The same with more of an environment.
+    pub fn sekisho_with(&self, account: &str, args: &[&str], env: &[(&str, &str)]) -> (i32, String, String) {
         let socket = self.path("run/airlock.sock").display().to_string();
         let args: Vec<&str> = args.iter().copied().chain(["--socket", &socket]).collect();
         let program = programs().join("sekisho").display().to_string();
-        let output = self.run_as(account, &program, &args);
+        let output = self.run_with(account, &program, &args, env);
         let text = |bytes| String::from_utf8(bytes).unwrap();
         (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
     }

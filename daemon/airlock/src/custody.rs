@@ -97,7 +97,7 @@ async fn follow(house: &Arc<House>, claim: &Request, entry: Option<&Entry>) -> R
     let some_held = files.iter().any(|f| f.sha256.is_some());
     let all_held = !files.is_empty() && files.iter().all(|f| f.sha256.is_some());
     match claim.state {
-        State::Received if some_held => take(house, &claim, entry.is_some()).await,
+        State::Received if some_held => take(house, &claim, entry).await,
         State::Received => {
             let Some(entry) = entry else { return vanished(house, &claim).await };
             if entry.look != claim.look {
@@ -107,7 +107,7 @@ async fn follow(house: &Arc<House>, claim: &Request, entry: Option<&Entry>) -> R
             match &entry.fate {
                 Fate::Wait(why) => Ok(house.store.note(&claim.id, why).await?),
                 Fate::Bad(reason, words) => fail(house, &claim, reason, words, false).await,
-                Fate::Ready => take(house, &claim, true).await,
+                Fate::Ready => take(house, &claim, Some(entry)).await,
             }
         }
         State::Failed if !some_held => match entry {
@@ -121,7 +121,7 @@ async fn follow(house: &Arc<House>, claim: &Request, entry: Option<&Entry>) -> R
                     .store
                     .advance(&claim, Act::RetryCustody, &known, "sekisho", words, &Change::default())
                     .await?;
-                take(house, &house.again(&claim).await?, true).await
+                take(house, &house.again(&claim).await?, Some(entry)).await
             }
             Some(_) => Ok(()),
         },
@@ -170,9 +170,9 @@ pub async fn fail(
 }
 
 /// Asks the notary for a copy of every file it does not hold yet.
-async fn take(house: &Arc<House>, claim: &Request, present: bool) -> Result<(), Trouble> {
+async fn take(house: &Arc<House>, claim: &Request, entry: Option<&Entry>) -> Result<(), Trouble> {
     for file in house.store.files(&claim.id).await?.iter().filter(|f| f.sha256.is_none()) {
-        if !present {
+        if !entry.is_some_and(|e| e.files.iter().any(|(name, _)| *name == file.name)) {
             return fail(house, claim, "vanished", "part of it disappeared before it was copied", false)
                 .await;
         }

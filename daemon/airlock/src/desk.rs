@@ -149,6 +149,8 @@ async fn serve_one(house: &Arc<House>, who: &Who, ask: Ask) -> Outcome<Answer> {
         Ask::List { all } => list(house, who, all).await,
         Ask::Show { request } => show(house, who, &request).await,
         Ask::Statement { request, decision, reason } => {
+            // The notary follows the files; a statement that names an older policy would be refused there.
+            crate::refresh_policy(house).await;
             let loaded = house.policy();
             let decision: Decision = decision.parse().map_err(|_| Refusal::NotADecision(decision))?;
             let request = visible(house, who, &request).await?;
@@ -204,12 +206,12 @@ fn summary(request: &Request, files: u64) -> Summary {
 
 async fn list(house: &House, who: &Who, all: bool) -> Outcome<Answer> {
     let loaded = house.policy();
+    let counts = house.store.file_counts().await?;
     let mut requests = Vec::new();
     for request in house.store.all().await? {
         let open = all || !request.state.is_final();
         if open && seat(&loaded.policy, who, request.of(), today()) != Seat::Stranger {
-            let files = house.store.files(&request.id).await?.len() as u64;
-            requests.push(summary(&request, files));
+            requests.push(summary(&request, counts.get(&request.id).copied().unwrap_or(0)));
         }
     }
     Ok(Answer::List { requests })

@@ -103,7 +103,7 @@ async fn serve(options: Options, policy: Loaded) -> anyhow::Result<()> {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
             _ = reload.recv() => {
-                reload_policy(&house).await;
+                refresh_policy(&house).await;
                 watch.follow(&house);
             }
             _ = watchdog.tick() => alive(&house).await,
@@ -165,9 +165,10 @@ async fn alive(house: &House) {
 }
 
 /// A bad policy changes nothing but the log: the old one stays in force.
-async fn reload_policy(house: &Arc<House>) {
+pub(crate) async fn refresh_policy(house: &Arc<House>) {
     let (file, directory) = (house.options.policy.clone(), house.options.policy_dir.clone());
     match tokio::task::spawn_blocking(move || config::load(&file, &directory)).await {
+        Ok(Ok(policy)) if policy.sha256 == house.policy().sha256 => {}
         Ok(Ok(policy)) => {
             tracing::info!(policy = policy.sha256, "policy reloaded");
             house.set_policy(policy);

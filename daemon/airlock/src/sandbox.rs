@@ -8,6 +8,10 @@ use landlock::{
     ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, NetPort, PathBeneath, PathFd,
     Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetStatus,
 };
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
+};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Why the sandbox could not be closed.
@@ -27,6 +31,12 @@ pub enum SandboxError {
     /// The kernel has no Landlock at all.
     #[error("the kernel enforces no Landlock rules\nhint: boot with lsm=...,landlock,...")]
     NotEnforced,
+    /// Seccomp refused.
+    #[error("seccomp: {0}")]
+    Seccomp(#[from] seccompiler::Error),
+    /// The filter could not be built.
+    #[error("seccomp: {0}")]
+    Filter(#[from] seccompiler::BackendError),
     /// A system call failed.
     #[error("{0}")]
     System(#[from] nix::errno::Errno),
@@ -39,7 +49,14 @@ const TARGET: ABI = ABI::V5;
 /// # Errors
 /// See [`SandboxError`]; the caller must not go on.
 pub fn close(options: &Options) -> Result<(), SandboxError> {
+    nix::sys::prctl::set_no_new_privs()?;
     nix::sys::prctl::set_dumpable(false)?;
+    nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_CORE, 0, 0)?;
+    restrict_files(options)?;
+    refuse_calls(options)
+}
+
+fn restrict_files(options: &Options) -> Result<(), SandboxError> {
     let write = AccessFs::from_all(TARGET);
     let read = AccessFs::ReadFile | AccessFs::ReadDir;
     let run = read | AccessFs::Execute;
@@ -64,6 +81,7 @@ pub fn close(options: &Options) -> Result<(), SandboxError> {
         ("/etc".into(), read),
         ("/usr/share/zoneinfo".into(), read),
         ("/run/systemd/userdb".into(), read),
+        ("/var/lib/sss".into(), read),
         ("/dev/urandom".into(), AccessFs::ReadFile.into()),
         ("/proc/self".into(), read),
     ];
@@ -104,6 +122,45 @@ pub fn close(options: &Options) -> Result<(), SandboxError> {
         RulesetStatus::NotEnforced => Err(SandboxError::NotEnforced),
         _ => Ok(()),
     }
+}
+
+/// Refuses what a queue keeper never needs: other programs, other processes, the network, the kernel's machinery.
+fn refuse_calls(options: &Options) -> Result<(), SandboxError> {
+    let mut never = vec![
+        libc::SYS_ptrace,
+        libc::SYS_process_vm_readv,
+        libc::SYS_process_vm_writev,
+        libc::SYS_bpf,
+        libc::SYS_perf_event_open,
+        libc::SYS_userfaultfd,
+        libc::SYS_io_uring_setup,
+        libc::SYS_mount,
+        libc::SYS_umount2,
+        libc::SYS_pivot_root,
+        libc::SYS_chroot,
+        libc::SYS_unshare,
+        libc::SYS_setns,
+        libc::SYS_kexec_load,
+        libc::SYS_init_module,
+        libc::SYS_finit_module,
+        libc::SYS_add_key,
+        libc::SYS_request_key,
+        libc::SYS_keyctl,
+    ];
+    if options.inspect_program.is_none() {
+        never.extend([libc::SYS_execve, libc::SYS_execveat]);
+    }
+    let mut rules: BTreeMap<i64, Vec<SeccompRule>> = never.into_iter().map(|n| (n, Vec::new())).collect();
+    if options.metrics.as_deref().is_none_or(|m| m.starts_with("unix:")) {
+        let not_unix =
+            SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Ne, libc::AF_UNIX as u64)?;
+        rules.insert(libc::SYS_socket, vec![SeccompRule::new(vec![not_unix])?]);
+    }
+    let refuse = SeccompAction::Errno(libc::EPERM as u32);
+    let machine = std::env::consts::ARCH.try_into()?;
+    let filter = SeccompFilter::new(rules, SeccompAction::Allow, refuse, machine)?;
+    let program: BpfProgram = filter.try_into()?;
+    Ok(seccompiler::apply_filter(&program)?)
 }
 
 fn parent(path: &Path) -> PathBuf {

@@ -93,9 +93,8 @@ fn kind(s: &FileStat) -> SFlag {
 }
 
 fn age(s: &FileStat, now: SystemTime) -> Duration {
-    // The change time counts, because tools set the modification time back to that of the original.
-    let seconds = s.st_ctime.max(s.st_mtime);
-    let at = UNIX_EPOCH + Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
+    // The change time: every write moves it, and unlike the modification time nobody can set it.
+    let at = UNIX_EPOCH + Duration::from_secs(u64::try_from(s.st_ctime).unwrap_or(0));
     now.duration_since(at).unwrap_or_default()
 }
 

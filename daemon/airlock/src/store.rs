@@ -434,3 +434,7 @@ async fn add_event(
     .await?;
     Ok(())
 }
+
+#[cfg(test)]
+#[path = "store_test.rs"]
+mod test;

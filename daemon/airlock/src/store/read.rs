@@ -6,6 +6,7 @@ use sekisho_policy::Verdict;
 use sekisho_wire::airlock::Event;
 use sqlx::Row;
 use sqlx::any::AnyRow;
+use std::collections::HashMap;
 
 impl Store {
     /// One request.
@@ -72,6 +73,18 @@ impl Store {
                     owner: row.try_get::<Option<i64>, _>(4)?.and_then(|n| u32::try_from(n).ok()),
                 })
             })
+            .collect()
+    }
+
+    /// How many files each request has.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn file_counts(&self) -> Result<HashMap<String, u64>, StoreError> {
+        let rows =
+            sqlx::query("SELECT request, COUNT(*) FROM file GROUP BY request").fetch_all(&self.pool).await?;
+        rows.iter()
+            .map(|row| Ok((row.try_get(0)?, u64::try_from(row.try_get::<i64, _>(1)?).unwrap_or(0))))
             .collect()
     }
 

@@ -342,9 +342,8 @@ fn find(args: &Args, me: &Whoami, entry: &str) -> Result<Option<String>, Failure
 fn follow(args: &Args, id: &str, json: bool, language: Language) -> Result<Detail, Failure> {
     let mut last = String::new();
     loop {
-        let requests = args.at.list(true)?;
-        let now = requests.into_iter().find(|r| r.request == id);
-        let Some(now) = now else { return args.at.show(id) };
+        let detail = args.at.show(id)?;
+        let now = &detail.summary;
         let line = if now.note.is_empty() || now.state != "received" {
             state(&now.state, language)
         } else {
@@ -355,7 +354,7 @@ fn follow(args: &Args, id: &str, json: bool, language: Language) -> Result<Detai
             last = line;
         }
         if !matches!(now.state.as_str(), "received" | "inspecting") {
-            return args.at.show(id);
+            return Ok(detail);
         }
         std::thread::sleep(PAUSE);
     }
