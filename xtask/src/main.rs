@@ -17,6 +17,7 @@ mod narrator;
 mod process;
 mod product;
 mod protocol;
+mod readme;
 mod test;
 mod vm;
 

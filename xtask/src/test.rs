@@ -2,7 +2,7 @@
 //!
 //! Invariant: a stage that cannot run counts as failed, never as skipped. The last line is `N passed, N failed`.
 
-use crate::{demo, install, kernel, process, vm};
+use crate::{demo, install, kernel, process, readme, vm};
 use anyhow::{Context as _, Result, bail};
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
@@ -45,6 +45,7 @@ const STAGES: &[Stage] = &[
     ("release build and laboratory", laboratory),
     ("tests: host and kernels in VMs", tests),
     ("the whole story: cargo xtask demo", || one_of(demo::play(kernel::DEFAULT))),
+    ("the README's transcripts", || one_of(readme::agrees_with_the_demo())),
 ];
 
 /// Runs everything; the exit code is 0 only when nothing failed.
