@@ -427,13 +427,34 @@ fn a_dead_inspector_is_a_finding_and_never_a_pass() {
         return;
     }
     let mut node = Node::prepare();
-    node.inspector = "/bin/true".into();
+    node.inspector = Some("/bin/true".into());
     node.start_notary();
     node.start_airlock();
     node.drop_file(RESEARCHER, "a.frq", &harmless());
     let id = node.await_state(RESEARCHER, "a.frq", "held");
     let detail = node.json(RESEARCHER, &["status", &id]);
     assert_eq!(detail["report"]["verdict"], "block", "{detail}");
+}
+
+#[test]
+fn inspectors_behind_a_socket_are_waited_for_and_then_used() {
+    if !possible() {
+        return;
+    }
+    let mut node = Node::prepare();
+    node.inspector = None;
+    node.start_notary();
+    node.start_airlock();
+    node.drop_file(RESEARCHER, "a.frq", &harmless());
+    // No inspector is not the file's fault: it waits, and says for what.
+    node.until("the request to wait for an inspector", || {
+        node.request_of(RESEARCHER, "a.frq").is_some_and(|r| {
+            r["state"] == "inspecting" && r["note"].as_str().is_some_and(|n| n.contains("no inspector"))
+        })
+    });
+    node.serve_inspectors();
+    let id = node.await_state(RESEARCHER, "a.frq", "held");
+    assert_eq!(node.json(RESEARCHER, &["status", &id])["report"]["verdict"], "pass");
 }
 
 #[test]

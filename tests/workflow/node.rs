@@ -84,7 +84,8 @@ pub struct Node {
     airlock: Option<Child>,
     notary: Option<Child>,
     pub airlock_flags: Vec<String>,
-    pub inspector: PathBuf,
+    /// Started per file by the airlock itself; `None`: by whoever listens at the inspectors' socket, as installed.
+    pub inspector: Option<PathBuf>,
 }
 
 impl Node {
@@ -105,7 +106,7 @@ impl Node {
             airlock: None,
             notary: None,
             airlock_flags: Vec::new(),
-            inspector: programs().join("sekisho-inspect"),
+            inspector: Some(programs().join("sekisho-inspect")),
         };
         for name in ["run", "state", "notary", "release", "spool", "spool/demo", "policy.d", "keys", "home"] {
             fs::create_dir(node.path(name)).unwrap();
@@ -201,8 +202,8 @@ impl Node {
             .arg(self.path("run/airlock.sock"))
             .arg("--notary-socket")
             .arg(self.path("run/notary.sock"))
-            .arg("--inspect-program")
-            .arg(&self.inspector)
+            .arg("--inspect-socket")
+            .arg(self.path("run/inspect.sock"))
             .arg("--spool")
             .arg(self.path("spool"))
             .arg("--state")
@@ -218,7 +219,24 @@ impl Node {
                 "1",
             ])
             .args(&self.airlock_flags);
+        if let Some(program) = &self.inspector {
+            command.arg("--inspect-program").arg(program);
+        }
         self.airlock = Some(self.spawn(command, "airlock.sock"));
+    }
+
+    /// Stands in for systemd: one inspector per connection, the connection as its descriptor 0.
+    pub fn serve_inspectors(&self) {
+        let socket = self.path("run/inspect.sock");
+        let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        fs::set_permissions(&socket, fs::Permissions::from_mode(0o666)).unwrap();
+        std::thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                let stdin = Stdio::from(std::os::fd::OwnedFd::from(stream));
+                let child = acting_as(STRANGER).arg(programs().join("sekisho-inspect")).stdin(stdin).spawn();
+                std::thread::spawn(move || child.unwrap().wait());
+            }
+        });
     }
 
     fn spawn(&self, mut command: Command, socket: &str) -> Child {

@@ -72,3 +72,13 @@ fn main() -> ExitCode {
         Err(failure) => failure.report(json),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_flags_of_all_commands_fit_together() {
+        <Cli as clap::CommandFactory>::command().debug_assert();
+    }
+}
