@@ -96,6 +96,25 @@ fn a_release_that_could_not_be_written_is_finished_when_it_can_be() {
 }
 
 #[test]
+fn a_full_disk_loses_nothing_and_shows_nothing_half() {
+    let mut house = House::without_notary();
+    house.blocks = Some(128);
+    house.start();
+    let content = "x".repeat(200_000);
+    fs::write(house.path("spool/demo/t.tsv"), &content).unwrap();
+    assert!(matches!(house.take("R-1", "t.tsv"), Answer::Failed { .. }));
+    assert!(walk(&house.path("state/archive")).is_empty() && walk(&house.path("state/tmp")).is_empty());
+    assert_eq!(fs::read_to_string(house.path("spool/demo/t.tsv")).unwrap(), content);
+    // Small things still work on the same disk.
+    assert!(matches!(house.ask(&Ask::Status), Answer::Status { size: 1, .. }));
+    house.inspected("R-2", Verdict::Review);
+    // And with room again, the same question succeeds.
+    house.blocks = None;
+    house.restart();
+    assert!(matches!(house.take("R-1", "t.tsv"), Answer::Custody(_)));
+}
+
+#[test]
 fn a_bag_that_became_visible_just_before_a_crash_is_recognised_and_not_built_again() {
     let mut house = House::new();
     let report = house.inspected("R-1", Verdict::Review);

@@ -1,6 +1,7 @@
 //! What the notary takes out of the spool, and what it leaves there.
 
 use crate::house::House;
+use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 use sekisho_policy::Verdict;
 use sekisho_wire::notary::{Answer, Ask};
 use std::fs;
@@ -54,6 +55,20 @@ fn a_file_somebody_writes_waits_however_it_is_held_open() {
     let both = fs::File::options().read(true).write(true).open(&path).unwrap();
     assert!(matches!(house.take("R-1", "growing.tsv"), Answer::Busy { .. }));
     drop(both);
+    // Closed, but still mapped: whoever holds such a mapping can write without any further system call.
+    let mapped = fs::File::options().read(true).write(true).open(&path).unwrap();
+    mapped.set_len(4096).unwrap();
+    let length = std::num::NonZeroUsize::new(4096).unwrap();
+    let (rights, kind) = (ProtFlags::PROT_READ | ProtFlags::PROT_WRITE, MapFlags::MAP_SHARED);
+    // SAFETY: a fresh mapping of a file of that length; nothing else refers to it.
+    let map = unsafe { mmap(None, length, rights, kind, &mapped, 0) }.unwrap();
+    drop(mapped);
+    assert!(
+        matches!(house.take("R-1", "growing.tsv"), Answer::Busy { .. }),
+        "a writable mapping is a writer"
+    );
+    // SAFETY: mapped above with this length, and not used.
+    unsafe { munmap(map, 4096) }.unwrap();
     let reader = fs::File::open(&path).unwrap();
     assert!(matches!(house.take("R-1", "growing.tsv"), Answer::Custody(_)), "a reader is no writer");
     drop(reader);

@@ -53,6 +53,8 @@ pub struct House {
     pub officers: BTreeMap<String, SigningKey>,
     process: Option<Child>,
     pub peer: u32,
+    /// Largest file the notary can write, in blocks of 512 bytes.
+    pub blocks: Option<u32>,
 }
 
 impl Drop for House {
@@ -71,12 +73,13 @@ impl House {
 
     /// A house before its notary is started.
     pub fn without_notary() -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        // Memory where there is some: the tests are about order and content, and many fsyncs are slow on a disk.
+        let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
         let mut officers = BTreeMap::new();
         for (id, ..) in OFFICERS {
             officers.insert(id.to_owned(), SigningKey::generate(id).unwrap().0);
         }
-        let house = Self { dir, officers, process: None, peer: nix::unistd::getuid().as_raw() };
+        let house = Self { dir, officers, process: None, blocks: None, peer: nix::unistd::getuid().as_raw() };
         for sub in ["spool/demo", "release", "state"] {
             fs::create_dir_all(house.path(sub)).unwrap();
         }
@@ -124,7 +127,10 @@ impl House {
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new(program());
+        // As little of the disk as the test says: writes beyond fail, as on a full one.
+        let mut command = Command::new("sh");
+        let limit = self.blocks.map(|n| format!("trap '' XFSZ; ulimit -f {n}; ")).unwrap_or_default();
+        command.arg("-c").arg(format!("{limit}exec \"$0\" \"$@\"")).arg(program());
         for (flag, name) in [
             ("--socket", "socket"),
             ("--state", "state"),

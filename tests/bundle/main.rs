@@ -6,3 +6,4 @@ mod crash;
 mod custody;
 mod house;
 mod release;
+mod words;

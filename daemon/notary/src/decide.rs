@@ -228,3 +228,117 @@ fn entitled(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sekisho_ledger::sshsig::SigningKey;
+    use sekisho_ledger::statement::File;
+    use sekisho_policy::{FileReport, Policy, Verdict};
+    use sekisho_wire::digest;
+
+    struct TwoAccounts;
+    impl Accounts for TwoAccounts {
+        fn name(&self, uid: u32) -> Option<String> {
+            (uid == 1001).then(|| "researcher".into())
+        }
+        fn uid(&self, name: &str) -> Option<u32> {
+            [("researcher", 1001), ("officer", 1002)]
+                .into_iter()
+                .find(|(n, _)| *n == name)
+                .map(|(_, uid)| uid)
+        }
+    }
+
+    struct Scene {
+        loaded: Loaded,
+        report: RequestReport,
+        book: Book,
+        key: SigningKey,
+    }
+
+    fn scene() -> Scene {
+        let key = SigningKey::generate("t").unwrap().0;
+        let text = format!(
+            "version = 1\n[[institution]]\nid = \"a\"\nname = \"A\"\n\
+             [[officer]]\nid = \"sato\"\nname = \"S\"\ninstitution = \"a\"\nuser = \"officer\"\n\
+             certified_on = 2026-01-01\nvalid_until = 2026-12-31\nkey = \"{}\"\n\
+             [[project]]\nid = \"demo\"\ntitle = \"D\"\ninstitution = \"a\"\nfrom = 2026-01-01\nuntil = 2026-12-31\nmembers = [\"researcher\"]\n",
+            key.public_openssh().unwrap()
+        );
+        let policy = Policy::parse("p", &text).unwrap();
+        let sha256 = digest::of_policy(&policy).unwrap();
+        let (a, b) = ("a".repeat(64), "b".repeat(128));
+        let report = RequestReport::of(vec![FileReport {
+            path: "t".into(),
+            sha256: a.clone(),
+            bytes: 1,
+            kind: String::new(),
+            verdict: Verdict::Review,
+            coverage: String::new(),
+            coverage_ja: String::new(),
+            findings: Vec::new(),
+        }]);
+        let mut book = Book::default();
+        let entries = [
+            format!(
+                "{{\"kind\":\"received\",\"time\":\"2026-06-01T00:00:00Z\",\"request\":\"R-1\",\"project\":\"demo\",\"name\":\"t\",\"sha256\":\"{a}\",\"sha512\":\"{b}\",\"bytes\":1,\"owner_uid\":1001}}"
+            ),
+            format!(
+                "{{\"kind\":\"inspected\",\"time\":\"2026-06-01T00:01:00Z\",\"request\":\"R-1\",\"verdict\":\"review\",\"report_sha256\":\"{}\",\"policy_sha256\":\"{sha256}\"}}",
+                digest::of_report(&report).unwrap()
+            ),
+        ];
+        for (n, entry) in entries.iter().enumerate() {
+            book.apply(n as u64, entry.as_bytes()).unwrap();
+        }
+        Scene { loaded: Loaded { policy, sha256, files: Vec::new() }, report, book, key }
+    }
+
+    /// Asks on a day and hour, with a statement composed then.
+    fn at(scene: &Scene, time: &str) -> Result<(), &'static str> {
+        let now: Zoned = format!("{time}+09:00[+09:00]").parse().unwrap();
+        let statement = Statement {
+            decision: Decision::Approve,
+            site: String::new(),
+            request: "R-1".into(),
+            project: "demo".into(),
+            institution: "a".into(),
+            officer: "sato".into(),
+            requester: "researcher".into(),
+            policy_sha256: scene.loaded.sha256.clone(),
+            report_sha256: digest::of_report(&scene.report).unwrap(),
+            verdict: "review".into(),
+            time: now.timestamp(),
+            files: vec![File { name: "t".into(), sha256: "a".repeat(64), bytes: 1 }],
+            clauses: Vec::new(),
+            reason: String::new(),
+        };
+        let text = statement.compose().unwrap();
+        let signature = scene.key.sign(DECISION_NAMESPACE, text.as_bytes()).unwrap();
+        let facts = Facts {
+            book: &scene.book,
+            loaded: &scene.loaded,
+            report: Some(&scene.report),
+            now: &now,
+            accounts: &TwoAccounts,
+        };
+        check(&facts, "R-1", &text, &signature).map(drop).map_err(|r| r.reason)
+    }
+
+    #[test]
+    fn the_certificate_is_judged_on_the_nodes_own_date() {
+        let scene = scene();
+        assert_eq!(at(&scene, "2026-06-01T12:00:00"), Ok(()));
+        // Still the last day in Tokyo, and no longer: it is UTC that changes nine hours later.
+        assert_eq!(at(&scene, "2026-12-31T23:59:59"), Ok(()));
+        assert_eq!(at(&scene, "2027-01-01T00:00:00"), Err("certificate_expired"));
+    }
+
+    #[test]
+    fn a_clock_set_back_cannot_revive_a_certificate() {
+        let mut scene = scene();
+        scene.book.apply(2, br#"{"kind":"viewed","time":"2027-02-01T00:00:00Z"}"#).unwrap();
+        assert_eq!(at(&scene, "2026-06-01T12:00:00"), Err("clock_went_back"));
+    }
+}
