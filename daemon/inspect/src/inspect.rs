@@ -75,6 +75,9 @@ fn read(
     let mut proven = false;
     match detect::format(stream.head(), stream.head_is_all()) {
         Format::Empty => facts.problems.push(Problem::new(ProblemKind::Empty, "", "")),
+        Format::Opaque { format: "PNG", .. } => {
+            merge(&mut facts, readers::png::read(&mut stream, context.policy.counts.minimum));
+        }
         Format::Opaque { kind, format, detail } => {
             facts.kind = format.to_ascii_lowercase();
             // Nothing but refusal comes of these: the rest need not be read.
@@ -124,7 +127,11 @@ fn text(
     let mut readers: Vec<(Box<dyn TextReader>, bool)> = chosen.into_iter().map(|r| (r, true)).collect();
     let mut proven = false;
     let mut told = 0;
+    let mut odd = None;
     while let Some(block) = blocks.next() {
+        if odd.is_none() {
+            odd = crate::encoding::undecodable(block.text, block.first);
+        }
         for (reader, reading) in &mut readers {
             if *reading {
                 match reader.block(&block) {
@@ -144,6 +151,7 @@ fn text(
             }
         }
     }
+    facts.problems.extend(odd.filter(|_| !proven));
     for (reader, _) in readers {
         if reader.fallback() && !facts.parts.is_empty() {
             continue;

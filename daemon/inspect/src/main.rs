@@ -12,6 +12,7 @@
 //! - Facts are evidence; nothing here judges.
 
 mod detect;
+mod encoding;
 mod genotypes;
 #[cfg(test)]
 mod hostile;

@@ -50,6 +50,12 @@ impl Stream {
             stream.push(layer);
             stream.look(64 << 10);
         }
+        let text =
+            matches!(crate::detect::format(&stream.head, stream.ended), crate::detect::Format::Text { .. });
+        if let Some(encoding) = text.then(|| crate::encoding::japanese(&stream.head, stream.ended)).flatten()
+        {
+            stream.decode(encoding);
+        }
         stream.look(sample);
         // Wide rows: a few whole lines are needed to tell what they are.
         let mut size = sample;
@@ -82,6 +88,17 @@ impl Stream {
     /// What stopped the stream, if something did.
     pub fn problem(&mut self) -> Option<Problem> {
         self.failed.take()
+    }
+
+    /// Text in another encoding becomes UTF-8.
+    fn decode(&mut self, encoding: &'static encoding_rs::Encoding) {
+        let rest = std::mem::replace(&mut self.inner, Box::new(std::io::empty()));
+        let whole = std::io::Cursor::new(std::mem::take(&mut self.head)).chain(rest);
+        self.inner = Box::new(crate::encoding::Decoder::new(whole, encoding));
+        self.layers.push(encoding.name());
+        self.ended = false;
+        self.unwrapped = 0;
+        self.look(64 << 10);
     }
 
     fn push(&mut self, layer: &'static str) {

@@ -8,6 +8,7 @@ pub mod counts;
 mod digits;
 mod listings;
 mod matrix;
+pub mod png;
 pub mod printed;
 mod reads;
 pub mod results;
