@@ -125,19 +125,16 @@ fn frequencies(tell: &mut Narrator, lab: &mut Lab) -> Result<Option<String>> {
     let blocked = Expect::Says(1, &["5-4(2)(ii)", "block"]);
     tell.run(lab, Researcher, "small counts are blocked", submit, &blocked)?;
     tell.say("The check offers a copy without the rows that identify people.")?;
-    let fix = Expect::Says(1, &["fixed"]);
+    let fix = Expect::Says(1, &["filtered copy"]);
     tell.run(lab, Researcher, "a filtered copy is offered", "sekisho check --fix fixed freq.frq", &fix)?;
-    let again = "sekisho submit --wait --json --purpose 'allele frequencies, figure 2' --recipient 'journal' \
-                 fixed/freq.frq";
-    let heard = tell.run(
-        lab,
-        Researcher,
-        "the filtered copy is held for the officer",
-        again,
-        &Expect::Says(0, &["held"]),
-    )?;
-    let id = heard.text.lines().find_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-    Ok(id.and_then(|answer| answer.get("request")?.as_str().map(str::to_owned)))
+    let again =
+        "sekisho submit --wait --purpose 'allele frequencies, figure 2' --recipient 'journal' fixed/freq.frq";
+    let held = Expect::Says(0, &["held"]);
+    let heard = tell.run(lab, Researcher, "the filtered copy is held for the officer", again, &held)?;
+    let id =
+        |word: &str| word.strip_prefix("R-").is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_digit()));
+    let mut words = heard.text.split(|c: char| c.is_whitespace() || c == ':');
+    Ok(words.find(|word| id(word)).map(str::to_owned))
 }
 
 fn decision(tell: &mut Narrator, lab: &mut Lab, request: &str) -> Result<()> {

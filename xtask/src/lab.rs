@@ -17,8 +17,18 @@ use std::time::{Duration, Instant};
 
 /// The first process of the guest.
 const INIT: &str = include_str!("../lab/init.sh");
-/// Longest the guest may take to answer, and again to finish booting: slow machines emulate slowly.
+/// Longest the guest may take to answer: slow machines emulate slowly.
 const BOOT_LIMIT: Duration = Duration::from_secs(240);
+
+/// Longest the product may take to be up once the gate may start.
+const START_LIMIT: Duration = Duration::from_secs(90);
+/// What has to be up besides the gate; a job is run without them, but not without saying so.
+const DAEMONS: [&str; 4] = [
+    "systemd-user-sessions.service",
+    "sekisho-notary.service",
+    "sekisho-airlock.service",
+    "sekisho-inspect.socket",
+];
 
 /// Whether the gate runs, and how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -128,29 +138,35 @@ impl Lab {
         }
     }
 
-    /// Lets the gate start, waits until the machine is up, and makes sure that the gate is what was asked for.
+    /// Lets the gate start, waits until the product is up, and makes sure that the gate is what was asked for.
     pub(crate) fn start_gate(&mut self) -> Result<()> {
         protocol::send(&mut self.line, Kind::Release, 0, &[])?;
-        let (ended, state) = self.capture(Who::Root, "systemctl is-system-running --wait", BOOT_LIMIT)?;
-        if ended == Ended::TimedOut {
-            bail!("the guest did not finish booting within {} s\n{}", BOOT_LIMIT.as_secs(), self.console());
+        let gate = (self.gate != Gate::Off).then_some("sekisho-gate.service");
+        let units: Vec<_> = gate.into_iter().chain(DAEMONS).collect();
+        let deadline = Instant::now() + START_LIMIT;
+        let down = loop {
+            let (ended, states) = self.capture(
+                Who::Root,
+                &format!("systemctl is-active {}", units.join(" ")),
+                deadline.saturating_duration_since(Instant::now()),
+            )?;
+            let states = states.lines().zip(&units);
+            let down: Vec<_> =
+                states.filter(|(state, _)| *state != "active").map(|(_, unit)| *unit).collect();
+            if down.is_empty() || ended == Ended::TimedOut {
+                break down;
+            }
+            std::thread::sleep(Duration::from_millis(200));
+        };
+        for unit in &down {
+            let journal = format!("journalctl --boot --no-pager --output=cat --lines=30 --unit={unit}");
+            let (_, journal) = self.capture(Who::Root, &journal, BOOT_LIMIT)?;
+            eprintln!("[lab] {unit} is not up; its journal ends with:\n{}", journal.trim_end());
         }
-        if state.trim() != "running" {
-            let failed = "systemctl list-units --failed --plain --no-legend --no-pager";
-            let (_, units) = self.capture(Who::Root, failed, BOOT_LIMIT)?;
-            eprintln!("[lab] the system is {}; failed units:\n{}", state.trim(), units.trim_end());
-        }
-        if self.gate == Gate::Off {
-            return Ok(());
-        }
-        let (ended, _) =
-            self.capture(Who::Root, "systemctl is-active --quiet sekisho-gate.service", BOOT_LIMIT)?;
-        if ended != Ended::Code(0) {
-            let journal = "journalctl --no-pager --output=cat --unit=sekisho-gate.service";
-            let (_, journal) = self.capture(Who::Root, journal, BOOT_LIMIT)?;
+        if gate.is_some_and(|gate| down.contains(&gate)) {
             bail!(
-                "the gate did not become ready; nothing was run unprotected. its journal:\n{}",
-                journal.trim_end()
+                "the gate did not become ready within {} s; nothing was run unprotected",
+                START_LIMIT.as_secs()
             );
         }
         Ok(())
