@@ -1,6 +1,25 @@
 //! Asking the gate: who was denied what, and what it can do on this kernel.
 
+use crate::frame::{self, FrameError};
 use serde::{Deserialize, Serialize};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
+
+/// How long the gate may take to answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Asks the gate one question.
+///
+/// # Errors
+/// [`FrameError`]: it does not run, or did not answer in time.
+pub fn ask(socket: &Path, question: &Ask) -> Result<Answer, FrameError> {
+    let mut stream = UnixStream::connect(socket)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    frame::write(&mut stream, question)?;
+    frame::read(&mut stream)
+}
 
 /// A question to the gate.
 #[derive(Debug, Clone, Serialize, Deserialize)]
