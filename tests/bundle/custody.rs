@@ -5,7 +5,7 @@ use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 use sekisho_policy::Verdict;
 use sekisho_wire::notary::{Answer, Ask};
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
 #[track_caller]
 fn refused(answer: &Answer, expected: &str) {
@@ -118,6 +118,55 @@ fn limits_are_those_of_the_policy() {
     house.custody("R-2", &[("a", b"1"), ("b", b"2")]);
     fs::write(house.path("spool/demo/R-2/c"), "3").unwrap();
     refused(&house.take("R-2", "R-2/c"), "too_many_files");
+}
+
+/// As on an installed node: the notary is an account of its own with two capabilities, the spool is the airlock's, the
+/// file is the researcher's and nobody else may read it.
+#[test]
+fn with_its_two_capabilities_the_notary_reads_what_only_the_researcher_may_read() {
+    if !nix::unistd::getuid().is_root() {
+        eprintln!("skipped: only root can run the notary as another account");
+        return;
+    }
+    let mut house = House::without_notary();
+    let owner =
+        |path: &str, uid: u32| std::os::unix::fs::chown(house.path(path), Some(uid), Some(uid)).unwrap();
+    for path in ["", "state", "release", "spool"] {
+        owner(path, 65534);
+    }
+    owner("spool/demo", 1);
+    fs::set_permissions(house.path("spool/demo"), fs::Permissions::from_mode(0o3770)).unwrap();
+    house.confined = true;
+    house.start();
+    let path = house.path("spool/demo/t.tsv");
+    fs::write(&path, "n\t120\n").unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    let writer = fs::File::options().append(true).open(&path).unwrap();
+    assert!(matches!(house.take("R-1", "t.tsv"), Answer::Busy { .. }));
+    drop(writer);
+    let Answer::Custody(held) = house.take("R-1", "t.tsv") else { panic!("{}", house.log()) };
+    assert_eq!((held.owner_uid, held.bytes), (0, 6));
+    let report = crate::house::report(&[held], Verdict::Review);
+    house.ask(&Ask::RecordInspection { request: "R-1".into(), report: report.clone() });
+    // The project's release directory as the administrator makes it: its group is the project's.
+    fs::create_dir(house.path("release/demo")).unwrap();
+    std::os::unix::fs::chown(house.path("release/demo"), Some(65534), Some(4242)).unwrap();
+    fs::set_permissions(house.path("release/demo"), fs::Permissions::from_mode(0o2750)).unwrap();
+    let answer = house.ask(&house.signed(&house.statement("R-1", &report, "sato"), "sato"));
+    let Answer::Released { bag, .. } = answer else { panic!("{answer:?}") };
+    for file in walk(bag.as_ref()) {
+        let meta = fs::metadata(&file).unwrap();
+        let seen = (meta.uid(), meta.gid(), meta.mode() & 0o7777);
+        assert_eq!(seen, (65534, 4242, 0o440), "{}", file.display());
+    }
+    let status = fs::read_to_string(format!("/proc/{}/status", house.pid())).unwrap();
+    let line = |name: &str| {
+        status.lines().find(|l| l.starts_with(name)).unwrap().split_whitespace().nth(1).unwrap().to_owned()
+    };
+    assert_eq!(
+        (line("NoNewPrivs:"), line("Seccomp:"), line("CapBnd:")),
+        ("1".into(), "2".into(), "0000000010000004".into())
+    );
 }
 
 pub fn walk(dir: &std::path::Path) -> Vec<std::path::PathBuf> {

@@ -55,6 +55,8 @@ pub struct House {
     pub peer: u32,
     /// Largest file the notary can write, in blocks of 512 bytes.
     pub blocks: Option<u32>,
+    /// Runs the notary as `nobody` with the unit's two capabilities; needs root.
+    pub confined: bool,
 }
 
 impl Drop for House {
@@ -79,7 +81,14 @@ impl House {
         for (id, ..) in OFFICERS {
             officers.insert(id.to_owned(), SigningKey::generate(id).unwrap().0);
         }
-        let house = Self { dir, officers, process: None, blocks: None, peer: nix::unistd::getuid().as_raw() };
+        let house = Self {
+            dir,
+            officers,
+            process: None,
+            blocks: None,
+            confined: false,
+            peer: nix::unistd::getuid().as_raw(),
+        };
         for sub in ["spool/demo", "release", "state"] {
             fs::create_dir_all(house.path(sub)).unwrap();
         }
@@ -128,7 +137,12 @@ impl House {
 
     fn command(&self) -> Command {
         // As little of the disk as the test says: writes beyond fail, as on a full one.
-        let mut command = Command::new("sh");
+        let mut command = Command::new(if self.confined { "setpriv" } else { "sh" });
+        if self.confined {
+            let two = "-all,+dac_read_search,+lease";
+            let caps = ["--inh-caps", "--ambient-caps", "--bounding-set"].map(|flag| format!("{flag}={two}"));
+            command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).args(caps).arg("sh");
+        }
         let limit = self.blocks.map(|n| format!("trap '' XFSZ; ulimit -f {n}; ")).unwrap_or_default();
         command.arg("-c").arg(format!("{limit}exec \"$0\" \"$@\"")).arg(program());
         for (flag, name) in [

@@ -101,7 +101,9 @@ fn run(args: &RunArgs) -> Result<()> {
     let reload = server::catch_reload()?;
     sandbox::enter(args, policy.in_force().policy.notary.checkpoint_drop.as_deref())?;
     let mut notary = notary::Notary::open(args, key, policy)?;
+    // Ready before unfinished releases are finished: copying large files must not look like a start that hangs.
     sd_notify::notify(&[sd_notify::NotifyState::Ready]).context("telling systemd")?;
+    notary.finish_releases();
     tracing::info!(size = notary.size(), "serving uid {peer}");
     server::serve(&listener, peer, &mut notary, &reload)
 }

@@ -90,7 +90,7 @@ pub struct Notary {
 }
 
 impl Notary {
-    /// Opens state and ledger, clears what a crash left, and finishes releases that were decided.
+    /// Opens state and ledger and clears what a crash left.
     pub fn open(args: &RunArgs, key: SigningKey, policy: Source) -> anyhow::Result<Self> {
         let store = Store::open(&args.state).with_context(|| args.state.display().to_string())?;
         let mut book = Book::default();
@@ -124,7 +124,6 @@ impl Notary {
             key: sshsig::fingerprint(&notary.key.public_openssh()?)?,
             policy_sha256: notary.policy.in_force().sha256.clone(),
         })?;
-        notary.finish_releases();
         Ok(notary)
     }
 

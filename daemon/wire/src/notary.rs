@@ -41,7 +41,10 @@ pub enum Ask {
         /// Further facts, small.
         detail: serde_json::Value,
     },
-    /// Verify a signed decision. An approval releases; a rejection is recorded.
+    /// Verify a signed decision. An approval releases; a rejection is recorded. Asked again with the very same
+    /// statement (because the answer was lost, or the release did not finish) the notary goes on from where it was and
+    /// gives the same answer; nothing is released or recorded twice. Any other statement about a decided request is
+    /// refused.
     Decide {
         /// Request.
         request: String,
