@@ -3,6 +3,7 @@
 //! Every check is here, once, in the order an auditor would ask: what is it, is it about what we hold, may this person,
 //! and did that person sign exactly this.
 
+use crate::accounts::Accounts;
 use crate::book::{Book, Request};
 use jiff::Zoned;
 use sekisho_ledger::statement::{Decision, Statement};
@@ -35,14 +36,6 @@ pub fn no<T>(
     hint: impl Into<String>,
 ) -> Result<T, Refusal> {
     Err(Refusal { reason, message: message.into(), hint: hint.into() })
-}
-
-/// Node accounts, asked of the system.
-pub trait Accounts {
-    /// Name of a uid.
-    fn name(&self, uid: u32) -> Option<String>;
-    /// Uid of a name.
-    fn uid(&self, name: &str) -> Option<u32>;
 }
 
 /// What the check needs to know.

@@ -9,6 +9,7 @@
 //! What it deliberately does not do: decide whether content may leave (the rules and an officer do), look into files,
 //! or listen to anybody but the airlock.
 
+mod accounts;
 mod book;
 mod custody;
 mod decide;

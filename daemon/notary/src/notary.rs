@@ -1,15 +1,15 @@
 //! The notary's answers: one method per question.
 
 use crate::RunArgs;
+use crate::accounts::System;
 use crate::book::Book;
 use crate::custody::{self, CustodyError};
-use crate::decide::{self, Accounts, Facts, Refusal, no};
+use crate::decide::{self, Facts, Refusal, no};
 use crate::entry::{OWN, Own};
 use crate::policy::Source;
 use crate::store::{Kind, Store};
 use anyhow::Context;
 use jiff::{Timestamp, Zoned};
-use nix::unistd::User;
 use sekisho_ledger::bag::BagError;
 use sekisho_ledger::log::{Log, LogError};
 use sekisho_ledger::sshsig::SigningKey;
@@ -64,18 +64,6 @@ impl<T: Into<Trouble>> From<T> for Not {
 }
 
 type Reply = Result<(Answer, Option<OwnedFd>), Not>;
-
-/// The accounts of this node.
-struct System;
-
-impl Accounts for System {
-    fn name(&self, uid: u32) -> Option<String> {
-        Some(User::from_uid(uid.into()).ok()??.name)
-    }
-    fn uid(&self, name: &str) -> Option<u32> {
-        Some(User::from_name(name).ok()??.uid.as_raw())
-    }
-}
 
 /// Everything the notary holds.
 pub struct Notary {
