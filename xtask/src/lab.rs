@@ -8,9 +8,12 @@ use crate::kernel::Kernel;
 use crate::protocol::{self, Frame, Job, Kind, Who};
 use crate::{build, install, process, product};
 use anyhow::{Context as _, Result, bail, ensure};
+use nix::sys::prctl::set_pdeathsig;
+use nix::sys::signal::Signal;
 use std::fs;
 use std::io::{ErrorKind, Read as _};
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -117,7 +120,9 @@ impl Lab {
         pack_run(&directory.path().join("run.tar"), options)?;
         let socket = directory.path().join("line");
         let listener = UnixListener::bind(&socket)?;
-        let mut qemu = qemu(parts, options, directory.path())?
+        let mut command = qemu(parts, options, directory.path());
+        die_with_us(&mut command);
+        let mut qemu = command
             .stdin(Stdio::null())
             .stdout(fs::File::create(directory.path().join("qemu.log"))?)
             .stderr(fs::File::options().append(true).open(directory.path().join("qemu.log"))?)
@@ -255,6 +260,14 @@ pub(crate) fn shell(script: &str) -> Vec<String> {
     ["sh", "-c", script].map(str::to_owned).to_vec()
 }
 
+/// However we end, the machine ends too: an orphan would emulate on for ever.
+fn die_with_us(command: &mut Command) {
+    // SAFETY: prctl is async-signal-safe, and nothing else happens between fork and exec.
+    unsafe {
+        command.pre_exec(|| set_pdeathsig(Signal::SIGKILL).map_err(Into::into));
+    }
+}
+
 /// Waits for QEMU to connect to the line, unless it ends first.
 fn accept(listener: &UnixListener, qemu: &mut Child) -> Result<UnixStream> {
     listener.set_nonblocking(true)?;
@@ -274,7 +287,7 @@ fn accept(listener: &UnixListener, qemu: &mut Child) -> Result<UnixStream> {
     }
 }
 
-fn qemu(parts: &Parts, options: &Options, directory: &Path) -> Result<Command> {
+fn qemu(parts: &Parts, options: &Options, directory: &Path) -> Command {
     let mut append =
         "console=ttyS0 rw quiet loglevel=4 panic=-1 net.ifnames=0 fsck.mode=skip nokaslr mitigations=off \
                       nowatchdog rcupdate.rcu_expedited=1 cryptomgr.notests systemd.show_status=false \
@@ -324,7 +337,7 @@ fn qemu(parts: &Parts, options: &Options, directory: &Path) -> Result<Command> {
         qemu.arg("-drive").arg(format!("if=none,id={name},format=raw,file={file},{how}"));
         qemu.arg("-device").arg(format!("virtio-blk-pci,drive={name},serial={name}"));
     }
-    Ok(qemu)
+    qemu
 }
 
 /// What this one boot adds to the product: its mode, and the files to work on.
