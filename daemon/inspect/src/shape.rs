@@ -235,7 +235,10 @@ fn is_header(first: &[Vec<u8>], below: &[Vec<Vec<u8>>]) -> bool {
         if values.peek().is_none() {
             continue;
         }
-        let numbers = values.clone().all(|v| decimal(v).is_some() || roles::missing(v));
+        // A suppressed count stands for a number.
+        let hidden = |v: &[u8]| matches!(v, b"*") || v.first() == Some(&b'<');
+        let numbers = values.clone().all(|v| decimal(v).is_some() || roles::missing(v) || hidden(v))
+            && values.clone().any(|v| decimal(v).is_some());
         if numbers && decimal(cell).is_none() && !roles::missing(cell) {
             // `C1` above numbers is a name, although it could be a genotype.
             not += 2;

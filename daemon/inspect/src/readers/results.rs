@@ -64,10 +64,16 @@ impl Copier for SitesVcf {
 
 /// Whoever can write a filtered copy of this text.
 pub fn copier(sample: &Sample<'_>, context: &Context<'_>) -> Option<Box<dyn Copier>> {
+    if text::recognised(sample, context).is_some() {
+        return None;
+    }
     if let Some(vcf) = SitesVcf::open(sample, context, true) {
         return Some(Box::new(vcf));
     }
-    SiteTable::open(sample, context, true).map(|t| Box::new(t) as Box<dyn Copier>)
+    if let Some(table) = SiteTable::open(sample, context, true) {
+        return Some(Box::new(table));
+    }
+    counts::mend::Mender::open(sample, context).map(|t| Box::new(t) as Box<dyn Copier>)
 }
 
 /// Writes the copy. `None`: nothing helpful could be written.

@@ -49,6 +49,11 @@ impl Tally {
         }
     }
 
+    /// The kinds of evidence found.
+    pub fn kinds(&self) -> impl Iterator<Item = What> + '_ {
+        self.entries.keys().map(|(what, _)| *what)
+    }
+
     /// How often was this found?
     pub fn number(&self, what: What) -> u64 {
         self.entries.iter().filter(|((w, _), _)| *w == what).map(|(_, (n, _))| n).sum()

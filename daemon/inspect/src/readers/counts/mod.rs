@@ -3,6 +3,7 @@
 pub mod cells;
 mod grid;
 mod margins;
+pub mod mend;
 pub mod personal;
 mod persons;
 pub mod table;

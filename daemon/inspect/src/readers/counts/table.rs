@@ -18,7 +18,7 @@ use sekisho_policy::schema::Policy;
 
 /// Cells and bytes kept; what is larger is no table for people to read.
 const MOST_CELLS: usize = 400_000;
-const MOST_BYTES: usize = 24 << 20;
+pub const MOST_BYTES: usize = 24 << 20;
 
 /// Reads a table about people.
 pub struct CountTable {
@@ -84,7 +84,38 @@ impl CountTable {
         self.delimiter == Delimiter::Blank && !self.over && ragged && words * 10 >= cells.count() * 6
     }
 
-    fn analyse(&mut self) -> (String, Margins) {
+    /// What was gathered.
+    pub fn grid(&self) -> &Grid {
+        &self.grid
+    }
+
+    /// The evidence so far.
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// Thresholds in force.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// What separates fields.
+    pub fn delimiter(&self) -> Delimiter {
+        self.delimiter
+    }
+
+    /// Number of the first data line.
+    pub fn data_from(&self) -> u64 {
+        self.data_from
+    }
+
+    /// The table was too large to be kept as a whole.
+    pub fn is_over(&self) -> bool {
+        self.over
+    }
+
+    /// Judges what was gathered: the kind of the table, and its margins.
+    pub fn analyse(&mut self) -> (String, Margins) {
         let policy = self.policy.clone();
         let minimum = policy.counts.minimum;
         self.grid.settle(minimum, self.declared);

@@ -1,4 +1,4 @@
-use crate::readers::testing::{check, check_with, shared, worst};
+use crate::readers::testing::{check, check_with, fix_with, shared, worst};
 use sekisho_policy::request::FileInfo;
 use sekisho_policy::schema::Weight;
 use sekisho_policy::{Policy, RequestInfo, Verdict};
@@ -188,5 +188,61 @@ fn no_bytes_make_the_reader_panic() {
             text += &(row.join("\t") + "\n");
         }
         let _ = check(text.as_bytes());
+    });
+}
+
+/// The suppressed copy of a table, judged again.
+fn mended(text: &[u8]) -> Option<(String, String, Verdict)> {
+    let (words, copy) = fix_with(text, &Policy::default(), &RequestInfo::default(), true).1?;
+    let verdict = check(&copy).verdict;
+    Some((words, String::from_utf8(copy).unwrap(), verdict))
+}
+
+#[test]
+fn the_suppressed_copy_hides_enough_and_passes() {
+    let (words, copy, verdict) = mended(b"group,N\na,60\nb,7\nc,30\nd,45\nTotal,142\n").unwrap();
+    assert_eq!(copy, "group,N\na,60\nb,*\nc,*\nd,45\nTotal,142\n");
+    assert_eq!(words, "cells hidden: 1 below the limit, 1 more so that none follows; numbers rounded: 0");
+    assert_eq!(verdict, Verdict::Pass);
+}
+
+#[test]
+fn percentages_go_with_their_counts() {
+    let (_, copy, verdict) = mended(b"group,n,percent\na,120,60.0\nb,5,2.5\nc,75,37.5\n").unwrap();
+    assert!(copy.contains("b,*,*\n"), "{copy}");
+    assert_eq!(verdict, Verdict::Pass);
+}
+
+#[test]
+fn a_table_that_hides_nothing_well_has_no_copy() {
+    assert!(mended(b"group,N\na,6\nb,7\n").is_none());
+    assert!(mended(b"id,age,sex\nS001,34,M\nS002,51,F\nS003,47,M\n").is_none(), "persons are not cells");
+    assert!(mended(b"region,foo\nnorth,3\nsouth,120\neast,55\n").is_none(), "unclear columns stay unclear");
+}
+
+#[test]
+fn the_copies_of_real_tables_pass() {
+    let Some(root) = shared() else { return };
+    for file in ["tables/R_HairEyeColor.csv", "tables/R_Titanic.csv"] {
+        let (words, copy, verdict) = mended(&std::fs::read(root.join(file)).unwrap()).unwrap();
+        assert_eq!(verdict, Verdict::Pass, "{file}: {words}\n{copy}");
+    }
+}
+
+#[test]
+fn every_table_with_a_copy_has_a_copy_that_passes() {
+    use proptest::prelude::*;
+    proptest!(ProptestConfig::with_cases(48), |(values in proptest::collection::vec(0_u64..60, 12))| {
+        let mut text = String::from("group,cases,controls,others,Total\n");
+        let mut sums = [0; 4];
+        for (at, row) in values.chunks(3).enumerate() {
+            let total: u64 = row.iter().sum();
+            text += &format!("g{at},{},{},{},{total}\n", row[0], row[1], row[2]);
+            for (sum, value) in sums.iter_mut().zip(row.iter().chain([&total])) { *sum += value; }
+        }
+        text += &format!("Total,{},{},{},{}\n", sums[0], sums[1], sums[2], sums[3]);
+        if let Some((words, copy, verdict)) = mended(text.as_bytes()) {
+            prop_assert_eq!(verdict, Verdict::Pass, "{}\n{}\n{}", text, words, copy);
+        }
     });
 }
