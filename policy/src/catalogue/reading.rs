@@ -72,6 +72,12 @@ pub fn problem(kind: ProblemKind) -> Words {
             "一行が長すぎて読めません",
             "一件を一行にしてください",
         ),
+        ProblemKind::TooWide => Words::new(
+            "a table with more columns than any table of results has",
+            "give the results one row each, with a column for each quantity",
+            "列が多すぎて、結果の表として検査できません",
+            "結果を一行一件とし、量ごとに列を分けてください",
+        ),
         ProblemKind::OverLimit => Words::new(
             "the content is larger than a reader can account for",
             "give the table in smaller parts",

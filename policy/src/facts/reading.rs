@@ -58,6 +58,8 @@ pub enum ProblemKind {
     Bomb,
     /// A line is longer than any reader accepts.
     LineTooLong,
+    /// More columns than any table of results has.
+    TooWide,
     /// More columns, rows or distinct values than a reader keeps account of.
     OverLimit,
     /// Bytes that are neither text nor a known format.

@@ -59,6 +59,7 @@ fn problem_weight(kind: ProblemKind) -> Verdict {
         | ProblemKind::BrokenCompression
         | ProblemKind::Bomb
         | ProblemKind::LineTooLong
+        | ProblemKind::TooWide
         | ProblemKind::NotText => Verdict::Block,
         ProblemKind::OverLimit
         | ProblemKind::Encoding

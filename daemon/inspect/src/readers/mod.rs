@@ -21,7 +21,7 @@ mod vcf;
 
 use crate::lines::Block;
 use crate::shape::Shape;
-use sekisho_policy::facts::{Beside, Part, Problem};
+use sekisho_policy::facts::{Beside, Part, Problem, ProblemKind};
 use sekisho_policy::{Policy, RequestInfo};
 
 /// What every reader may know besides the bytes.
@@ -100,5 +100,32 @@ pub fn choose(sample: &Sample<'_>, context: &Context<'_>) -> Vec<Box<dyn TextRea
         reads::plausible(sample, context),
         matrix::plausible(sample, context),
     ];
-    readers.into_iter().flatten().chain(results::readers(sample, context)).collect()
+    let mut chosen: Vec<Box<dyn TextReader>> = readers.into_iter().flatten().collect();
+    match &sample.shape {
+        Some(shape) if shape.columns > WIDE => {
+            // No table of results is this wide. What is not a genotype matrix has not been understood.
+            if chosen.is_empty() {
+                chosen.push(Box::new(TooWide(shape.columns)));
+            }
+        }
+        _ => chosen.extend(results::readers(sample, context)),
+    }
+    chosen
+}
+
+/// More columns than any table of results has.
+const WIDE: usize = 4096;
+
+/// A table that nobody takes apart.
+struct TooWide(usize);
+
+impl TextReader for TooWide {
+    fn block(&mut self, _: &Block<'_>) -> Flow {
+        Flow::More
+    }
+
+    fn finish(self: Box<Self>) -> Found {
+        let detail = format!("{} columns; at most {WIDE} are taken apart", self.0);
+        Found { problems: vec![Problem::new(ProblemKind::TooWide, "table", detail)], ..Found::nothing() }
+    }
 }

@@ -81,10 +81,11 @@ pub fn classes(value: &[u8]) -> u8 {
         [b'0'..=b'2', b'.', rest @ ..] if !rest.is_empty() && rest.iter().all(|b| *b == b'0') => {
             set |= c::WHOLE | c::DOSE;
         }
-        [b, ..] if b.is_ascii_digit() || *b == b'.' => {
-            if decimal(value).is_some_and(|d| (0.0..=2.0).contains(&d)) {
-                set |= c::DOSE;
-            }
+        [b, ..]
+            if (b.is_ascii_digit() || *b == b'.')
+                && decimal(value).is_some_and(|d| (0.0..=2.0).contains(&d)) =>
+        {
+            set |= c::DOSE;
         }
         _ => {}
     }

@@ -98,9 +98,11 @@ pub fn find(shape: &Shape) -> Option<Layout> {
     offer(run(class::LETTERS).and_then(|r| letters(shape, &columns, r)));
     offer(run(class::INDICES).map(|r| (r, Coding::Indices, false)));
     offer(alleles(shape, &columns, prefix));
-    // Before whole numbers: probabilities may all be written 0 and 1.
-    offer(run(class::DOSE).and_then(|r| fractions(shape, &columns, r)));
+    // Probabilities before whole numbers: they may all be written 0 and 1. Dosages after them.
+    let doses = run(class::DOSE).and_then(|r| fractions(shape, &columns, r));
+    offer(doses.filter(|(_, coding, _)| *coding == Coding::Triples));
     offer(run(class::WHOLE).and_then(|r| whole_numbers(shape, &columns, r)));
+    offer(doses);
     let (cells, coding, zero_is_allele) = best?;
     // PLINK's `.model` and `.hwe` print counts as `3/57`: the readers of results judge those.
     if coding == Coding::Indices
@@ -453,9 +455,8 @@ fn orient(shape: &Shape, columns: &[Column], prefix: usize, layout: &mut Layout)
     };
     layout.id = before.first().copied();
     let row_word = before.iter().any(|i| shape.header.get(*i).is_some_and(|h| roles::person_word(h)));
-    layout.orientation = if named(&roles::site_like) {
-        Orientation::Persons
-    } else if row_word || before.iter().any(|i| share(*i, &roles::person_like)) {
+    let persons_in_rows = || row_word || before.iter().any(|i| share(*i, &roles::person_like));
+    layout.orientation = if named(&roles::site_like) || persons_in_rows() {
         Orientation::Persons
     } else if named(&roles::person_like) {
         Orientation::Sites
