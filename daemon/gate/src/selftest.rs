@@ -51,11 +51,11 @@ fn failed(step: &'static str) -> impl Fn(std::io::Error) -> SelfTestError {
     move |source| SelfTestError::Run { step, source }
 }
 
-/// Runs the test in `dir`, which must lie outside every zone. Returns how many acts were denied.
+/// Runs the test in `dir`, which must lie outside every zone. Returns how many acts were denied, and the child's id.
 ///
 /// # Errors
 /// [`SelfTestError`].
-pub fn run(tasks: BorrowedFd<'_>, dir: &Path) -> Result<usize, SelfTestError> {
+pub fn run(tasks: BorrowedFd<'_>, dir: &Path) -> Result<(usize, u32), SelfTestError> {
     let ground = dir.join("self-test");
     let _ = fs::remove_dir_all(&ground);
     fs::create_dir_all(&ground).map_err(failed("preparing the ground"))?;
@@ -65,7 +65,8 @@ pub fn run(tasks: BorrowedFd<'_>, dir: &Path) -> Result<usize, SelfTestError> {
     let answer = child(tasks, &ground);
     drop(listener);
     let _ = fs::remove_dir_all(&ground);
-    let outcomes: Vec<Outcome> = serde_json::from_slice(&answer?)?;
+    let (answer, pid) = answer?;
+    let outcomes: Vec<Outcome> = serde_json::from_slice(&answer)?;
     let names = |wrong: &dyn Fn(&Outcome) -> bool| {
         let names: Vec<_> = outcomes
             .iter()
@@ -80,11 +81,11 @@ pub fn run(tasks: BorrowedFd<'_>, dir: &Path) -> Result<usize, SelfTestError> {
         return Err(SelfTestError::NotDenied(leaks));
     }
     let wrong = names(&|o| o.must_work && o.errno != 0);
-    if wrong.is_empty() { Ok(denied) } else { Err(SelfTestError::WronglyDenied(wrong)) }
+    if wrong.is_empty() { Ok((denied, pid)) } else { Err(SelfTestError::WronglyDenied(wrong)) }
 }
 
 /// Starts the child, marks it, lets it go, and returns what it prints.
-fn child(tasks: BorrowedFd<'_>, ground: &Path) -> Result<Vec<u8>, SelfTestError> {
+fn child(tasks: BorrowedFd<'_>, ground: &Path) -> Result<(Vec<u8>, u32), SelfTestError> {
     let mut child = Command::new("/proc/self/exe")
         .arg("self-test-child")
         .arg(ground)
@@ -105,7 +106,7 @@ fn child(tasks: BorrowedFd<'_>, ground: &Path) -> Result<Vec<u8>, SelfTestError>
         output.read_to_end(&mut answer).map_err(failed("hearing the child"))?;
     }
     child.wait().map_err(failed("waiting for the child"))?;
-    marked.map(|()| answer)
+    marked.map(|()| (answer, child.id()))
 }
 
 /// The child: waits until it is marked, tries everything, prints what happened.

@@ -40,10 +40,11 @@ unsafe fn zone_of(dentry: *const u8, device: u32, epoch: u32) -> u32 {
     }
 }
 
-/// In procfs: is it below `/proc/<number>/`, and not the file that holds the login uid?
+/// In procfs: is it below `/proc/<number>/`, and neither its `net` nor the file that holds the login uid?
 #[inline(never)]
 unsafe fn process_entry(dentry: *const u8) -> bool {
     const LOGINUID: [u8; 8] = *b"loginuid";
+    const NET: [u8; 4] = *b"net\0";
     const DEEPEST: usize = 6;
     unsafe {
         if name_starts(dentry) == LOGINUID {
@@ -51,6 +52,10 @@ unsafe fn process_entry(dentry: *const u8) -> bool {
         }
         let mut at = dentry;
         for _ in 0..DEEPEST {
+            // `/proc/PID/net` is the network namespace's, not the process's.
+            if name_starts(at)[..4] == NET {
+                return false;
+            }
             let parent: *const u8 = field(at, &raw const OFF_DENTRY_PARENT);
             if parent.is_null() || parent == at {
                 return false;

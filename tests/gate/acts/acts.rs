@@ -37,6 +37,14 @@ pub(crate) const ACTS: &[Act] = &[
     as_root("open_as_root", "file_open", || write_open(&outside("target"))),
     as_root("open_disk", "file_open", || write_open(Path::new("/dev/vda"))),
     as_root("open_sysctl", "file_open", || write_open(Path::new("/proc/sys/kernel/core_pattern"))),
+    as_root("create_in_dev", "inode_create", || {
+        undone(Path::new("/dev/sekisho-acts"), |p| {
+            open(p, OFlag::O_WRONLY | OFlag::O_CREAT, Mode::S_IRWXU).map(drop)
+        })
+    }),
+    as_root("create_cgroup", "inode_mkdir", || {
+        undone(Path::new("/sys/fs/cgroup/sekisho-acts"), |p| mkdir(p, Mode::S_IRWXU))
+    }),
     act("write_borrowed_file", "file_permission", || pwrite(&borrow()?.file, b"x", 0).map(drop)),
     act("sendfile_to_borrowed_socket", "file_permission", sendfile_to_borrowed_socket),
     act("map_borrowed_file", "mmap_file", || map(ProtFlags::PROT_READ | ProtFlags::PROT_WRITE, false)),
