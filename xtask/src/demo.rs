@@ -54,7 +54,9 @@ fn node(tell: &mut Narrator, lab: &mut Lab) -> Result<()> {
 
 fn analysis(tell: &mut Narrator, lab: &mut Lab) -> Result<()> {
     tell.chapter("The work: a researcher counts alleles in 379 people of the 1000 Genomes")?;
-    let freq = format!("plink1.9 --bfile {DATA} --freq --out freq | tail -n 6; head -n 4 freq.frq");
+    let freq = format!(
+        "plink1.9 --bfile {DATA} --freq --out freq > /dev/null && tail -n 5 freq.log && head -n 4 freq.frq"
+    );
     tell.run(
         lab,
         Researcher,
@@ -64,7 +66,7 @@ fn analysis(tell: &mut Narrator, lab: &mut Lab) -> Result<()> {
     )?;
     let stats = format!(
         "plink1.9 --bfile {DATA} --chr 22 --recode vcf-iid bgz --out chr22 > /dev/null && \
-         bcftools stats chr22.vcf.gz | grep '^SN'"
+         bcftools stats chr22.vcf.gz | grep -E 'samples|records:'"
     );
     tell.run(
         lab,
@@ -80,25 +82,20 @@ fn escapes(tell: &mut Narrator, lab: &mut Lab) -> Result<()> {
     tell.chapter("The attempts: every way out that is not the spool")?;
     let scp = format!("scp -o BatchMode=yes -o ConnectTimeout=5 {DATA}.bed 10.0.2.2:/tmp/");
     tell.run(lab, Researcher, "scp is denied", &scp, &Expect::Denied)?;
-    let curl = "curl --silent --verbose --max-time 5 --upload-file freq.frq http://10.0.2.2/ 2> log; code=$?; \
-                grep 'permitted' log; exit $code";
+    let curl = "curl -v --silent --show-error --max-time 5 --upload-file freq.frq http://10.0.2.2/";
     tell.run(lab, Researcher, "curl is denied", curl, &Expect::Denied)?;
     let copy = format!("cp {DATA}.bed /mnt/out/");
     tell.run(lab, Researcher, "copying to another file system is denied", &copy, &Expect::Denied)?;
-    let raw = "sudo python3 -c 'import socket; socket.socket(socket.AF_PACKET, socket.SOCK_RAW)' 2>&1 | tail -n 1; \
-               exit 1";
+    let raw = "sudo python3 -c 'import socket; socket.socket(socket.AF_PACKET, socket.SOCK_RAW)'";
     tell.run(lab, Researcher, "a raw socket is denied, even to sudo", raw, &Expect::Denied)?;
     let outside = "echo hello > /home/outside/note";
     tell.run(lab, Researcher, "a write outside the workspace is denied", outside, &Expect::Denied)?;
-    let link = "ln -s /home/outside/innocent here && cp freq.frq here";
+    let link = "ln -s /home/outside here && cp freq.frq here/";
     tell.run(lab, Researcher, "a symbolic link changes nothing", link, &Expect::Denied)?;
     let why = Expect::Says(0, &["/var/spool/sekisho"]);
     tell.run(lab, Researcher, "the researcher is told why, and where to instead", "sekisho why", &why)?;
-    let nothing = "find /home/outside /mnt/out -type f";
-    let heard = tell.run(lab, Root, "nothing got out", nothing, &Expect::Success)?;
-    if !heard.text.trim().is_empty() {
-        bail!("these files got out:\n{}", heard.text);
-    }
+    let nothing = "! find /home/outside /mnt/out -type f | grep .";
+    tell.run(lab, Root, "nothing got out", nothing, &Expect::Success)?;
     Ok(())
 }
 
@@ -146,10 +143,7 @@ fn decision(tell: &mut Narrator, lab: &mut Lab, request: &str) -> Result<()> {
         "sekisho approve --yes --key ~/.ssh/id_ed25519 --reason 'counts checked, within the plan' {request}"
     );
     tell.run(lab, Officer, "the officer approves and signs", &approve, &Expect::Success)?;
-    let bag = format!(
-        "for i in $(seq 30); do [ -d /var/lib/sekisho-release/demo/{request} ] && break; sleep 1; done; \
-         cd /var/lib/sekisho-release/demo/{request} && find . -type f | sort"
-    );
+    let bag = format!("cd /var/lib/sekisho-release/demo/{request} && find . -type f | sort");
     tell.run(
         lab,
         Researcher,
@@ -189,10 +183,10 @@ fn verification(tell: &mut Narrator, lab: &mut Lab, request: &str) -> Result<()>
 fn daemon_killed(tell: &mut Narrator, lab: &mut Lab) -> Result<()> {
     tell.chapter("The daemon dies: the gate does not")?;
     tell.say("systemd would start it again within a second; here it may not, so that the gate is alone.")?;
-    let kill = "mkdir -p /run/systemd/system/sekisho-gate.service.d && \
-                printf '[Service]\\nRestart=no\\n' > /run/systemd/system/sekisho-gate.service.d/dead.conf && \
-                systemctl daemon-reload && systemctl kill --signal=SIGKILL sekisho-gate.service; sleep 1; \
-                pgrep -x sekisho-gate; systemctl is-active sekisho-gate.service";
+    let alone = "mkdir -p /run/systemd/system/sekisho-gate.service.d && cd /run/systemd/system/sekisho-gate.service.d && \
+                 printf '[Service]\\nRestart=no\\n' > alone.conf && systemctl daemon-reload";
+    Narrator::fetch(lab, Root, alone)?;
+    let kill = "systemctl kill --signal=SIGKILL sekisho-gate.service; sleep 1; systemctl is-active sekisho-gate.service";
     let dead = Expect::Says(3, &["failed"]);
     tell.run(lab, Root, "the gate's daemon is killed with SIGKILL", kill, &dead)?;
     let copy = "cp freq.frq /mnt/out/";

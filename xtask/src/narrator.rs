@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 /// Longest any single step may take.
 const PATIENCE: Duration = Duration::from_secs(180);
 /// Lines of output shown of one step; the rest is counted.
-const LINES: usize = 24;
+const LINES: usize = 32;
 
 /// What a step must do for the story to hold.
 pub(crate) enum Expect<'a> {
