@@ -183,10 +183,11 @@ fn verification(tell: &mut Narrator, lab: &mut Lab, request: &str) -> Result<()>
 fn daemon_killed(tell: &mut Narrator, lab: &mut Lab) -> Result<()> {
     tell.chapter("The daemon dies: the gate does not")?;
     tell.say("systemd would start it again within a second; here it may not, so that the gate is alone.")?;
-    let alone = "mkdir -p /run/systemd/system/sekisho-gate.service.d && cd /run/systemd/system/sekisho-gate.service.d && \
+    let alone = "cd /run/systemd/system && mkdir -p sekisho-gate.service.d && cd sekisho-gate.service.d && \
                  printf '[Service]\\nRestart=no\\n' > alone.conf && systemctl daemon-reload";
     Narrator::fetch(lab, Root, alone)?;
-    let kill = "systemctl kill --signal=SIGKILL sekisho-gate.service; sleep 1; systemctl is-active sekisho-gate.service";
+    let kill = "systemctl kill --signal=SIGKILL sekisho-gate.service; sleep 1; \
+                systemctl is-active sekisho-gate.service";
     let dead = Expect::Says(3, &["failed"]);
     tell.run(lab, Root, "the gate's daemon is killed with SIGKILL", kill, &dead)?;
     let copy = "cp freq.frq /mnt/out/";

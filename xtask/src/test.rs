@@ -27,7 +27,6 @@ const STAGES: &[Stage] = &[
     ("lints: clippy -D warnings", || {
         one(process::cargo().args([
             "clippy",
-            "--quiet",
             "--locked",
             "--workspace",
             "--all-targets",
@@ -38,7 +37,7 @@ const STAGES: &[Stage] = &[
     }),
     ("documents: rustdoc -D warnings", || {
         one(process::cargo()
-            .args(["doc", "--quiet", "--locked", "--workspace", "--no-deps", "--document-private-items"])
+            .args(["doc", "--locked", "--workspace", "--no-deps", "--document-private-items"])
             .env("RUSTDOCFLAGS", "-D warnings"))
     }),
     ("dependencies: cargo deny", deny),
