@@ -7,6 +7,7 @@ use crate::authority::{Seat, Who, certified, may_decide, seat};
 use crate::decision::{self, No, Outcome};
 use crate::house::{House, today, who};
 use crate::refusal::Refusal;
+use crate::spool::DECLARATION;
 use crate::states::State;
 use crate::store::Request;
 use jiff::Timestamp;
@@ -227,8 +228,9 @@ async fn show(house: &House, who: &Who, id: &str) -> Outcome<Answer> {
         house.store.event(id, "viewed", &who.account, "looked at by an officer").await?;
     }
     let files = house.store.files(id).await?;
+    let results = files.iter().filter(|f| !(request.directory && f.name == DECLARATION)).count() as u64;
     Ok(Answer::Show(Box::new(Detail {
-        summary: summary(&request, files.len() as u64),
+        summary: summary(&request, results),
         info: request.info,
         files: files
             .into_iter()

@@ -76,13 +76,14 @@ impl Store {
             .collect()
     }
 
-    /// How many files each request has.
+    /// How many result files each request has (its declaration is none).
     ///
     /// # Errors
     /// See [`StoreError`].
     pub async fn file_counts(&self) -> Result<HashMap<String, u64>, StoreError> {
         let rows =
-            sqlx::query("SELECT request, COUNT(*) FROM file GROUP BY request").fetch_all(&self.pool).await?;
+            sqlx::query("SELECT file.request, COUNT(*) FROM file JOIN request ON request.id = file.request
+             WHERE NOT (request.entry_kind = 'directory' AND file.name = 'request.toml') GROUP BY file.request").fetch_all(&self.pool).await?;
         rows.iter()
             .map(|row| Ok((row.try_get(0)?, u64::try_from(row.try_get::<i64, _>(1)?).unwrap_or(0))))
             .collect()

@@ -83,25 +83,53 @@ pub fn run(args: &Args, json: bool) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The guideline's clauses an officer answers for, and which rules of this version speak to them.
-const CLAUSES: [(&str, &str, &str, &[&str]); 7] = [
-    ("5-4(1)", "no personal information", "個人情報に該当しない", &[]),
-    (
+/// A clause of the guideline an officer answers for.
+struct Clause {
+    id: &'static str,
+    en: &'static str,
+    ja: &'static str,
+    /// The rule that speaks to it.
+    rule: &'static str,
+    /// The rule decides the whole of it; otherwise its silence says little.
+    whole: bool,
+}
+
+const fn clause(
+    id: &'static str,
+    en: &'static str,
+    ja: &'static str,
+    rule: &'static str,
+    whole: bool,
+) -> Clause {
+    Clause { id, en, ja, rule, whole }
+}
+
+const CLAUSES: [Clause; 7] = [
+    clause("5-4(1)", "no personal information", "個人情報に該当しない", "personal_information", false),
+    clause(
         "5-4(1)(i)",
         "per-person genotypes at no more than 40 sites",
         "個人別遺伝子型は 40 座位以下",
-        &["individual_genotypes"],
+        "individual_genotypes",
+        true,
     ),
-    ("5-4(2)(i)", "every count of subjects at least 10", "対象者数は 10 以上", &["small_counts"]),
-    (
+    clause("5-4(2)(i)", "every count of subjects at least 10", "対象者数は 10 以上", "small_counts", true),
+    clause(
         "5-4(2)(ii)",
         "frequencies from at least 10 subjects",
         "頻度は 10 人以上に基づく",
-        &["small_frequencies"],
+        "small_frequencies",
+        true,
     ),
-    ("5-4(2)(iii)", "plots of individual features", "個人特徴の図", &[]),
-    ("5-4(2)(iv)", "identifiers per subject", "対象者別の識別子", &[]),
-    ("5-4(3)", "within the plan, and no more than it needs", "計画の範囲内かつ必要最小限", &[]),
+    clause("5-4(2)(iii)", "plots of individual features", "個人特徴の図", "individual_plots", false),
+    clause("5-4(2)(iv)", "identifiers per subject", "対象者別の識別子", "", false),
+    clause(
+        "5-4(3)",
+        "within the plan, and no more than it needs",
+        "計画の範囲内かつ必要最小限",
+        "plan_scope",
+        false,
+    ),
 ];
 
 /// Everything an officer needs to judge, on one page.
@@ -138,20 +166,18 @@ fn clauses(report: &RequestReport, language: Language) -> String {
         .collect();
     let mut rows = Vec::new();
     let mut known = Vec::new();
-    for (clause, en, ja, rules) in CLAUSES {
-        known.push(clause);
-        rows.push(vec![
-            clause.into(),
-            language.pick(en, ja).into(),
-            answer(clause, rules, &findings, language),
-        ]);
+    for clause in &CLAUSES {
+        known.push(clause.id);
+        let evidence = found(clause.id, &findings, language).unwrap_or_else(|| silence(clause, language));
+        rows.push(vec![clause.id.into(), language.pick(clause.en, clause.ja).into(), evidence]);
     }
     let mut others: Vec<&str> =
         findings.iter().map(|(_, f)| f.clause.as_str()).filter(|c| !known.contains(c)).collect();
     others.sort_unstable();
     others.dedup();
     for clause in others {
-        rows.push(vec![clause.into(), String::new(), answer(clause, &["*"], &findings, language)]);
+        let evidence = found(clause, &findings, language).unwrap_or_default();
+        rows.push(vec![clause.into(), String::new(), evidence]);
     }
     let headings = match language {
         Language::English => ["clause", "asks", "evidence"],
@@ -160,32 +186,75 @@ fn clauses(report: &RequestReport, language: Language) -> String {
     table(&headings, &rows)
 }
 
-/// Never a bare tick: what was found, or what was looked at, or that nobody looked.
-fn answer(clause: &str, rules: &[&str], findings: &[(&str, &Finding)], language: Language) -> String {
+/// The worst point under a clause, with its place.
+fn found(clause: &str, findings: &[(&str, &Finding)], language: Language) -> Option<String> {
     let here: Vec<_> = findings.iter().filter(|(_, f)| f.clause == clause).collect();
-    let worst = here.iter().max_by_key(|(_, f)| f.verdict);
-    match worst {
-        Some((file, f)) => {
-            let word = match f.verdict {
-                Verdict::Block => language.pick("FAIL", "不適合"),
-                Verdict::Review => language.pick("your judgement", "要判断"),
-                Verdict::Pass => language.pick("note", "注記"),
-            };
-            let place = if f.place.is_empty() { String::new() } else { format!(" {}", f.place) };
-            let more = match (here.len() - 1, language) {
-                (0, _) => String::new(),
-                (n, Language::English) => format!(" (+{n} more)"),
-                (n, Language::Japanese) => format!("（ほか {n} 件）"),
-            };
-            let value = if f.value.is_empty() { String::new() } else { format!(" = {}", f.value) };
-            format!("{word}: {file}{place}{value}{more}")
-        }
-        None if rules.is_empty() => language
+    let (file, f) = here.iter().max_by_key(|(_, f)| f.verdict)?;
+    let word = match f.verdict {
+        Verdict::Block => language.pick("FAIL", "不適合"),
+        Verdict::Review => language.pick("your judgement", "要判断"),
+        Verdict::Pass => language.pick("note", "注記"),
+    };
+    let place = if f.place.is_empty() { String::new() } else { format!(" {}", f.place) };
+    let value = if f.value.is_empty() { String::new() } else { format!(" = {}", f.value) };
+    let more = match (here.len() - 1, language) {
+        (0, _) => String::new(),
+        (n, Language::English) => format!(" (+{n} more)"),
+        (n, Language::Japanese) => format!("（ほか {n} 件）"),
+    };
+    Some(format!("{word}: {file}{place}{value}{more}"))
+}
+
+/// Never a bare tick: who looked and found nothing, and whether that says everything.
+fn silence(clause: &Clause, language: Language) -> String {
+    let rule = clause.rule;
+    match (rule.is_empty(), clause.whole, language) {
+        (true, _, _) => language
             .pick("your judgement: no machine rule looked at this", "要判断: 機械による検査の対象外です")
             .into(),
-        None => match language {
-            Language::English => format!("no finding by {}", rules.join(", ")),
-            Language::Japanese => format!("{} による指摘なし", rules.join(", ")),
-        },
+        (_, true, Language::English) => format!("no finding by {rule}"),
+        (_, true, Language::Japanese) => format!("{rule} による指摘なし"),
+        (_, false, Language::English) => {
+            format!("your judgement: no finding by {rule}, which sees only part of it")
+        }
+        (_, false, Language::Japanese) => format!("要判断: {rule} による指摘なし（検査できるのは一部です）"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sekisho_policy::FileReport;
+
+    fn report(clause: &str, verdict: Verdict) -> RequestReport {
+        let mut finding: Finding = serde_json::from_value(serde_json::json!({
+            "rule": "r", "clause": clause, "verdict": "review", "place": "row 3", "value": "7", "limit": "10",
+            "message": "m", "hint": "h"
+        }))
+        .unwrap();
+        finding.verdict = verdict;
+        let file: FileReport = serde_json::from_value(serde_json::json!({
+            "path": "a.tsv", "sha256": "", "bytes": 1, "kind": "k", "verdict": "review", "coverage": "whole",
+            "findings": [finding]
+        }))
+        .unwrap();
+        RequestReport::of(vec![file])
+    }
+
+    #[test]
+    fn no_clause_is_ever_ticked_off_without_saying_who_looked() {
+        let text = clauses(&RequestReport::of(Vec::new()), Language::English);
+        assert_eq!(text.lines().count(), CLAUSES.len());
+        for line in text.lines() {
+            assert!(line.contains("no finding by") || line.contains("your judgement"), "{line}");
+        }
+    }
+
+    #[test]
+    fn the_worst_point_of_a_clause_is_shown_with_its_place_and_unknown_clauses_too() {
+        let text = clauses(&report("5-4(2)(i)", Verdict::Block), Language::English);
+        assert!(text.contains("FAIL: a.tsv row 3 = 7"), "{text}");
+        let text = clauses(&report("5-9", Verdict::Review), Language::Japanese);
+        assert!(text.contains("5-9") && text.contains("要判断: a.tsv row 3 = 7"), "{text}");
     }
 }

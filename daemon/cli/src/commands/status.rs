@@ -116,7 +116,13 @@ pub fn head(detail: &Detail, language: Language) -> String {
         let digest = file.sha256.as_deref().unwrap_or("-");
         let bytes = file.bytes.map(size).unwrap_or_default();
         let declared = detail.info.files.get(&file.name).map(|f| f.description.clone()).unwrap_or_default();
-        let name = language.pick("file", "ファイル");
+        // Tells about the results, is kept with them, but does not leave.
+        let declaration = file.name == "request.toml" && detail.files.len() > 1;
+        let name = if declaration {
+            language.pick("declaration", "申告書")
+        } else {
+            language.pick("file", "ファイル")
+        };
         let gap = " ".repeat(14_usize.saturating_sub(crate::terminal::width(name)));
         let _ = writeln!(
             out,

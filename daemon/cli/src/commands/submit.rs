@@ -101,12 +101,18 @@ pub fn run(args: &Args, json: bool) -> Outcome {
         say_json(&detail)?;
     } else {
         say(&status::describe(&detail, language));
-        if good {
-            say(language.pick(
+        let blocked = detail.summary.state == "held" && !good;
+        say(match (good, blocked) {
+            (true, _) => language.pick(
                 "\nheld: an officer decides now; follow it with: sekisho status\n",
                 "\n担当者の判断を待っています。状況は sekisho status で確認できます\n",
-            ));
-        }
+            ),
+            (_, true) => language.pick(
+                "\nheld, but no officer can approve it as it is: withdraw it, mend the file (sekisho check --fix DIR), submit that\n",
+                "\nこのままでは承認されません。取り下げて (sekisho withdraw)、修正版 (sekisho check --fix DIR) を申請してください\n",
+            ),
+            _ => "",
+        });
     }
     Ok(ExitCode::from(u8::from(!good)))
 }
