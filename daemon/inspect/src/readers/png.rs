@@ -57,6 +57,8 @@ pub fn read(stream: &mut impl Read, minimum: u64) -> Found {
 }
 
 type Fault = (&'static str, String);
+/// Length, type, data, and what follows.
+type Chunk<'a> = (usize, &'a [u8; 4], &'a [u8], &'a [u8]);
 
 fn check(bytes: &[u8]) -> Result<Tally, Fault> {
     let mut tally = Tally::default();
@@ -132,7 +134,7 @@ fn check(bytes: &[u8]) -> Result<Tally, Fault> {
 }
 
 /// Length, type and data of the next chunk, its checksum proven, and what follows.
-fn chunk(rest: &[u8]) -> Result<(usize, &[u8; 4], &[u8], &[u8]), Fault> {
+fn chunk(rest: &[u8]) -> Result<Chunk<'_>, Fault> {
     let cut = || ("chunk", "cut short".to_owned());
     let (head, after) = rest.split_first_chunk::<8>().ok_or_else(cut)?;
     let length = u32::from_be_bytes([head[0], head[1], head[2], head[3]]) as usize;

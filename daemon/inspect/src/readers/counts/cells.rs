@@ -79,13 +79,11 @@ pub fn read(text: &[u8]) -> Read {
         }
         return Read::Words;
     }
-    if let Some(slash) = text.iter().position(|b| *b == b'/') {
-        if let (Some(count), Some(of)) = (printed::count(&text[..slash]), printed::count(&text[slash + 1..]))
-        {
-            if count <= of {
-                return Read::Of { count, of };
-            }
-        }
+    if let Some(slash) = text.iter().position(|b| *b == b'/')
+        && let (Some(count), Some(of)) = (printed::count(&text[..slash]), printed::count(&text[slash + 1..]))
+        && count <= of
+    {
+        return Read::Of { count, of };
     }
     Read::Words
 }

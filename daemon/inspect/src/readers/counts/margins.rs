@@ -133,10 +133,10 @@ fn push(
         Cell::Known(v) => sum.checked_add(v),
         Cell::Hidden { .. } => None,
     });
-    if let (Some(sum), Cell::Known(all), true) = (visible, m.cells[total], check) {
-        if sum != all {
-            return;
-        }
+    if let (Some(sum), Cell::Known(all), true) = (visible, m.cells[total], check)
+        && sum != all
+    {
+        return;
     }
     m.sums.push(Sum { parts, total });
 }

@@ -111,7 +111,7 @@ pub fn my_number(text: &[u8]) -> bool {
 fn masked(text: &[u8]) -> String {
     let shown = words(text);
     let mut out: String = shown.chars().take(2).collect();
-    out.push_str("…");
+    out.push('…');
     out
 }
 

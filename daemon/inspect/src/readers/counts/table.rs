@@ -283,7 +283,7 @@ impl CountTable {
                 .and_then(count)
                 .or_else(|| {
                     grid.cells.iter().find_map(|r| match r[column] {
-                        Read::CountPercent { count, percent, .. } if percent == 100.0 => Some(count),
+                        Read::CountPercent { count, percent: 100.0, .. } => Some(count),
                         _ => None,
                     })
                 })
@@ -355,10 +355,11 @@ impl CountTable {
                     }
                     _ => {}
                 }
-                if let Read::Number(n) = grid.cells[row][column] {
-                    if !n.whole && n.significant > digits {
-                        self.tally.add(What::ExtraDigits, about, || (grid.place(row, column), shown(text)));
-                    }
+                if let Read::Number(n) = grid.cells[row][column]
+                    && !n.whole
+                    && n.significant > digits
+                {
+                    self.tally.add(What::ExtraDigits, about, || (grid.place(row, column), shown(text)));
                 }
             }
         }

@@ -141,10 +141,10 @@ impl Group {
             return (Some(all), Some(subjects));
         }
         let declared = self.declared.map(SubjectCount).filter(|_| self.columns.subjects.is_none());
-        if self.inferred.is_none() || people_column.is_some() {
-            if let Some(n) = people_column.or(declared) {
-                return (Some(row.ploidy.alleles(n)), Some(Between::exactly(n)));
-            }
+        if (self.inferred.is_none() || people_column.is_some())
+            && let Some(n) = people_column.or(declared)
+        {
+            return (Some(row.ploidy.alleles(n)), Some(Between::exactly(n)));
         }
         match self.inferred.or_else(|| self.by_ratio(row)) {
             Some(all) => {

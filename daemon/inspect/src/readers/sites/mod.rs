@@ -1,6 +1,8 @@
 //! Tables of sites: allele frequencies, genotype counts, association results (`5-4(2)(ii)`).
 
 mod group;
+mod info;
+mod plan;
 mod profile;
 pub mod roles;
 pub mod table;

@@ -4,6 +4,7 @@
 //! have; then rows are judged as they stream by.
 
 use super::group::{Group, Row};
+use super::plan::{is_permutation, kind, plan, site_column, word_of};
 use super::profile::Profile;
 use super::roles::{self, Groups, Role};
 use crate::lines::{self, Block};
@@ -14,7 +15,7 @@ use sekisho_policy::facts::{Part, Problem, ProblemKind, Statistics, What};
 use sekisho_policy::implied::{self, Rounding};
 use sekisho_policy::numbers::grouped;
 use sekisho_policy::rules::small_frequencies::{Ploidy, safe_copies};
-use sekisho_policy::schema::{Policy, Reading};
+use sekisho_policy::schema::Policy;
 use std::collections::BTreeMap;
 
 /// Bytes and rows kept back before the first row is judged.
@@ -400,7 +401,7 @@ impl SiteTable {
             {
                 *rounding = Rounding::of_column(&samples[*column]);
             }
-            let name = self.header_of(group);
+            let name = word_of(&self.header, group);
             if group.declared.is_none() {
                 group.declared =
                     self.declared_groups.get(&name).copied().or(if at == 0 { self.declared } else { None });
@@ -462,20 +463,6 @@ impl SiteTable {
         self.groups = groups;
     }
 
-    fn header_of(&self, group: &Group) -> String {
-        let column = group.columns.frequencies.first().map(|(c, _)| *c);
-        let stems = ["_af", "_maf", "_freq", "_eaf"];
-        let prefixes = ["af_", "maf_", "freq_", "eaf_", "a1freq_"];
-        let mut word = column.map(|c| roles::spelling(self.header[c].as_bytes())).unwrap_or_default();
-        for stem in stems {
-            word = word.strip_suffix(stem).map(str::to_owned).unwrap_or(word);
-        }
-        for prefix in prefixes {
-            word = word.strip_prefix(prefix).map(str::to_owned).unwrap_or(word);
-        }
-        word
-    }
-
     /// Evidence about whole columns.
     fn close(&mut self) {
         for (column, profile) in std::mem::take(&mut self.profiles) {
@@ -501,36 +488,6 @@ impl SiteTable {
                     .add(What::EncodedText, about, || (String::new(), format!("{} bytes", profile.longest)));
             }
         }
-    }
-
-    fn kind(&self) -> &'static str {
-        let names: Vec<String> = self.header.iter().map(|h| roles::spelling(h.as_bytes())).collect();
-        let has = |wanted: &[&str]| wanted.iter().all(|w| names.iter().any(|n| n == w));
-        const KINDS: [(&str, &[&str]); 22] = [
-            ("plink_frqx", &["c_hom_a1", "c_het"]),
-            ("plink_frq_counts", &["c1", "c2", "g0"]),
-            ("plink_frq_cc", &["maf_a", "maf_u"]),
-            ("plink_frq_strat", &["clst", "maf", "nchrobs"]),
-            ("plink_frq", &["maf", "nchrobs"]),
-            ("plink2_afreq", &["alt_freqs", "obs_ct"]),
-            ("plink2_acount", &["alt_cts", "obs_ct"]),
-            ("plink2_gcount", &["hom_ref_ct", "two_alt_geno_cts"]),
-            ("plink2_hardy", &["hom_a1_ct", "two_ax_ct"]),
-            ("plink_hwe", &["geno", "o_het"]),
-            ("plink_assoc", &["f_a", "f_u"]),
-            ("plink_model", &["aff", "unaff"]),
-            ("plink2_glm", &["test", "obs_ct", "errcode"]),
-            ("plink_regression", &["test", "nmiss"]),
-            ("regenie", &["log10p", "allele0", "genpos"]),
-            ("saige", &["markerid", "tstat", "var"]),
-            ("bolt_lmm", &["p_bolt_lmm_inf"]),
-            ("metal", &["markername", "direction"]),
-            ("gwas_ssf", &["base_pair_location", "effect_allele", "p_value"]),
-            ("tensorqtl", &["ma_samples", "ma_count"]),
-            ("association_results", &["beta", "se"]),
-            ("association_results", &["p"]),
-        ];
-        KINDS.iter().find(|(_, wanted)| has(wanted)).map_or("frequency_table", |(kind, _)| kind)
     }
 }
 
@@ -560,7 +517,7 @@ impl TextReader for SiteTable {
     fn finish(mut self: Box<Self>) -> Found {
         self.learn();
         self.close();
-        let kind = self.kind().to_owned();
+        let kind = kind(&self.header).to_owned();
         let mut problems = Vec::new();
         if self.rows == 0 {
             problems.push(Problem::new(ProblemKind::Malformed, "", "a header without rows"));
@@ -574,66 +531,4 @@ impl TextReader for SiteTable {
         };
         Found { kind, rows: table.rows, unit: "sites", parts: vec![Part::Statistics(table)], problems }
     }
-}
-
-/// Empirical p-values are multiples of one over the permutations.
-fn is_permutation(name: &str) -> bool {
-    matches!(
-        roles::spelling(name.as_bytes()).as_str(),
-        "emp1" | "emp2" | "pval_perm" | "p_perm" | "pval_beta"
-    )
-}
-
-/// A column whose values name sites (`rs123`, `1:234:A:G`), whatever its header says.
-fn site_column(rows: &[Vec<Vec<u8>>]) -> Option<usize> {
-    let columns = rows.first()?.len();
-    (0..columns).find(|c| {
-        let site = |v: &Vec<u8>| printed::parse(v).is_none() && crate::roles::site_like(v);
-        let named = rows.iter().filter(|r| r.get(*c).is_some_and(site)).count();
-        named > 0 && named * 10 >= rows.len() * 8
-    })
-}
-
-/// Under the denominator reading, a part of people who are numbered is large enough when its smallest fraction is of
-/// chromosomes enough.
-pub(super) fn everybody_suffices(group: &Group, samples: &[Vec<(f64, u32)>], policy: &Policy) -> bool {
-    policy.frequency.reading == Reading::Denominator
-        && group.columns.frequencies.iter().all(|(column, rounding)| {
-            let half = |v: f64| rounding.map_or(0.0, |r| r.half_unit(v));
-            let smallest = samples[*column].iter().map(|(v, _)| *v).filter(|v| *v > 0.0).fold(1.0, f64::min);
-            1.0 / (smallest + half(smallest)) >= (2 * policy.counts.minimum) as f64
-        })
-}
-
-/// Groups with their columns. A group without numbers of its own is read against everybody's.
-pub(super) fn plan(header: &[String], roles: &[Role], names: &Groups, tally: &mut Tally) -> Vec<Group> {
-    let mut groups: Vec<Group> =
-        names.names().iter().map(|name| Group { about: tally.name(name), ..Group::default() }).collect();
-    for (column, role) in roles.iter().enumerate() {
-        let mut at = |g: u32, put: &dyn Fn(&mut Group)| {
-            if let Some(group) = groups.get_mut(g as usize) {
-                put(group);
-            }
-        };
-        let minor =
-            matches!(header[column].to_ascii_lowercase().as_str(), "mac" | "ma_count" | "minor_allele_count");
-        match *role {
-            Role::Frequency(g) => at(g, &|x| x.columns.frequencies.push((column, None))),
-            Role::Copies(g) => at(g, &|x| {
-                x.columns.copies.push(column);
-                x.columns.minor_copies |= minor;
-            }),
-            Role::OtherCopies(g) => at(g, &|x| x.columns.other_copies = Some(column)),
-            Role::Alleles(g) => at(g, &|x| x.columns.alleles = Some(column)),
-            Role::Subjects(g) => at(g, &|x| x.columns.subjects = x.columns.subjects.or(Some(column))),
-            Role::Carriers(g) => at(g, &|x| x.columns.carriers.push(column)),
-            Role::Genotype(g) => at(g, &|x| x.columns.genotypes.push(column)),
-            Role::Haploid(g) => at(g, &|x| x.columns.haploid.push(column)),
-            Role::PairedCopies(g) => at(g, &|x| x.columns.paired.push(column)),
-            Role::GenotypeFraction(g) => at(g, &|x| x.columns.fractions.push((column, None))),
-            Role::Slash(g) => at(g, &|x| x.columns.slashes.push(column)),
-            _ => {}
-        }
-    }
-    groups
 }

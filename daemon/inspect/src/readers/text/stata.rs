@@ -81,18 +81,18 @@ impl Log {
             return;
         }
         if is_rule(bare) {
-            if let Table::Header { freq, extremes, estimates, observations } = self.table {
-                if bare.contains(&b'+') {
-                    self.table = if estimates {
-                        Table::Estimates
-                    } else if extremes || observations {
-                        Table::Summary
-                    } else if freq {
-                        Table::OneWay
-                    } else {
-                        Table::TwoWay
-                    };
-                }
+            if let Table::Header { freq, extremes, estimates, observations } = self.table
+                && bare.contains(&b'+')
+            {
+                self.table = if estimates {
+                    Table::Estimates
+                } else if extremes || observations {
+                    Table::Summary
+                } else if freq {
+                    Table::OneWay
+                } else {
+                    Table::TwoWay
+                };
             }
             self.clear += 1;
             return;
