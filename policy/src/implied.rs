@@ -17,7 +17,12 @@ impl Rounding {
         match self {
             Self::Decimals(digits) => 0.5 * tenth_to(digits as i32),
             Self::Significant(digits) => {
-                let magnitude = if value > 0.0 { value.log10().floor() as i32 } else { -12 };
+                // Frequencies are below one; logarithms are slow.
+                let (mut magnitude, mut power) = (0, 1.0);
+                while value < power && magnitude > -12 {
+                    power /= 10.0;
+                    magnitude -= 1;
+                }
                 0.5 * tenth_to(digits as i32 - 1 - magnitude)
             }
         }
@@ -58,7 +63,9 @@ fn common_decimals(decimals: impl Iterator<Item = u32>) -> Option<u32> {
 }
 
 fn tenth_to(digits: i32) -> f64 {
-    10_f64.powi(-digits)
+    const TENTHS: [f64; 13] =
+        [1e0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-11, 1e-12];
+    usize::try_from(digits).ok().and_then(|d| TENTHS.get(d).copied()).unwrap_or_else(|| 10_f64.powi(-digits))
 }
 
 /// The allele counts that `fraction` of `alleles` can mean.

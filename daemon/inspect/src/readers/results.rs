@@ -12,16 +12,13 @@ pub fn readers(sample: &Sample<'_>, context: &Context<'_>) -> Vec<Box<dyn TextRe
     if let Some(certain) = text::recognised(sample, context) {
         return vec![certain];
     }
+    // Results about sites are long: nobody else reads along.
+    let sites = sites::vcf::plausible(sample, context).or_else(|| sites::table::plausible(sample, context));
+    if let Some(sites) = sites {
+        return vec![sites];
+    }
     // The first that finds something speaks; text of no form is left to the last.
-    [
-        sites::vcf::plausible(sample, context),
-        sites::table::plausible(sample, context),
-        counts::table::plausible(sample, context),
-        Some(text::any(context)),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
+    counts::table::plausible(sample, context).into_iter().chain([text::any(context)]).collect()
 }
 
 /// Writes a copy of what it reads, without what offends.

@@ -1,6 +1,8 @@
 //! What the values of a column look like, for columns whose name explains nothing (or too much).
 
 use crate::readers::printed;
+use crate::readers::tally::Tally;
+use sekisho_policy::facts::What;
 
 /// Values of one column, counted by kind.
 #[derive(Debug, Clone, Default)]
@@ -55,6 +57,21 @@ impl Profile {
             self.first_fraction.get_or_insert((line, value));
         } else {
             self.outside += 1;
+        }
+    }
+
+    /// What an unexplained column with these values may be.
+    pub fn unclear(&self, name: &str, tally: &mut Tally) {
+        let about = tally.name(name);
+        if self.numeric() && self.small > 0 {
+            let (line, value) = self.first_small.unwrap_or_default();
+            tally.add_many(What::UnclearCounts, about, self.small, || {
+                (format!("line {line}"), value.to_string())
+            });
+        } else if self.may_be_fractions() {
+            let (line, value) = self.first_fraction.unwrap_or_default();
+            let place = || (format!("line {line}"), value.to_string());
+            tally.add_many(What::UnclearFractions, about, self.fractions, place);
         }
     }
 

@@ -466,24 +466,9 @@ impl SiteTable {
     /// Evidence about whole columns.
     fn close(&mut self) {
         for (column, profile) in std::mem::take(&mut self.profiles) {
-            let about = self.tally.name(&self.header[column]);
-            if profile.may_be_counts() {
-                let (line, value) = profile.first_small.unwrap_or_default();
-                self.tally.add_many(What::UnclearCounts, about, profile.small, || {
-                    (format!("line {line}"), value.to_string())
-                });
-            } else if profile.may_be_fractions() {
-                let (line, value) = profile.first_fraction.unwrap_or_default();
-                self.tally.add_many(What::UnclearFractions, about, profile.fractions, || {
-                    (format!("line {line}"), value.to_string())
-                });
-            } else if profile.numeric() && profile.small > 0 {
-                let (line, value) = profile.first_small.unwrap_or_default();
-                self.tally.add_many(What::UnclearCounts, about, profile.small, || {
-                    (format!("line {line}"), value.to_string())
-                });
-            }
+            profile.unclear(&self.header[column], &mut self.tally);
             if profile.longest > LONGEST_WORD {
+                let about = self.tally.name(&self.header[column]);
                 self.tally
                     .add(What::EncodedText, about, || (String::new(), format!("{} bytes", profile.longest)));
             }

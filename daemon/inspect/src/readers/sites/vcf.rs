@@ -370,21 +370,7 @@ impl SitesVcf {
 
     fn close(&mut self) {
         for (key, profile) in std::mem::take(&mut self.profiles).into_iter().enumerate() {
-            if !profile.numeric() {
-                continue;
-            }
-            let about = self.tally.name(&self.keys[key]);
-            if profile.small > 0 {
-                let (line, value) = profile.first_small.unwrap_or_default();
-                self.tally.add_many(What::UnclearCounts, about, profile.small, || {
-                    (format!("line {line}"), value.to_string())
-                });
-            } else if profile.may_be_fractions() {
-                let (line, value) = profile.first_fraction.unwrap_or_default();
-                self.tally.add_many(What::UnclearFractions, about, profile.fractions, || {
-                    (format!("line {line}"), value.to_string())
-                });
-            }
+            profile.unclear(&self.keys[key], &mut self.tally);
         }
     }
 }
