@@ -47,6 +47,19 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     sync_dir(dir)
 }
 
+/// Replaces a file in one step for readers, without making it durable: for what can be made anew.
+///
+/// # Errors
+/// The system call's error.
+pub fn replace_derived(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let mut unfinished = path.as_os_str().to_owned();
+    unfinished.push(UNFINISHED);
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&unfinished)?;
+    file.set_permissions(Permissions::from_mode(mode))?;
+    file.write_all(bytes)?;
+    fs::rename(&unfinished, path)
+}
+
 /// Creates a directory and those above it, and makes their names durable.
 ///
 /// # Errors

@@ -8,7 +8,7 @@
 //! lock                       held by the process that appends
 //! ```
 //!
-//! Life of an entry: new partial bundle (unfinished, fsync, rename, fsync) → hash tiles likewise → checkpoint likewise.
+//! Life of an entry: new partial bundle (unfinished, fsync, rename, fsync) → hash tiles → checkpoint like the bundle.
 //! Only the checkpoint makes it part of the log: whatever lies beyond it after a crash was never answered for and is
 //! removed when the log is next opened. Opening reads everything and recomputes the root, so damage is named before the
 //! first append and not when an auditor comes.
@@ -230,7 +230,7 @@ impl Log {
                     bytes.extend_from_slice(hash);
                 }
                 if fs::read(&path).ok().as_deref() != Some(&bytes) {
-                    write(&path, &bytes)?;
+                    write_derived(&path, &bytes)?;
                 }
             }
             level += 1;
@@ -325,6 +325,14 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), LogError> {
         durable::create_dirs(dir).map_err(at(dir))?;
     }
     durable::replace(path, bytes, MODE).map_err(at(path))
+}
+
+/// Hash tiles follow from the entries: opening the log makes lost or torn ones anew, so they cost no fsync.
+fn write_derived(path: &Path, bytes: &[u8]) -> Result<(), LogError> {
+    if let Some(dir) = path.parent() {
+        durable::create_dirs(dir).map_err(at(dir))?;
+    }
+    durable::replace_derived(path, bytes, MODE).map_err(at(path))
 }
 
 /// Path of a tile or bundle as C2SP `tlog-tiles` spells it.
