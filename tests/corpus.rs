@@ -356,6 +356,23 @@ fn shuffled_rows_are_thinned_like_sorted_ones() {
 }
 
 #[test]
+fn genotypes_in_a_layout_nobody_knows_are_found_all_the_same() {
+    let cohort = Cohort::new(30, 60, 10, Linkage::None);
+    let prose = "these are the haplotypes of our cohort as the tool prints them\n\nsecond run, see notes\n";
+    let plain: String =
+        cohort.matrix(true, " ", Names::None, &|g| ["A G", "G G", "A A"][usize::from(g)].into());
+    let marked =
+        plain.lines().enumerate().fold(String::new(), |s, (i, l)| s + &format!("# id {i}\n{l} x\n{i}\n"));
+    for (name, text) in
+        [("beagle", cohort.beagle()), ("between prose", format!("{prose}{plain}{prose}")), ("marked", marked)]
+    {
+        assert_eq!(judge(&[("a", text.as_bytes())]).genotypes(), "block", "{name}");
+        let few = judge(&[("a", cohort.part(0..20).beagle().as_bytes())]);
+        assert_eq!(few.genotypes(), "review", "{:#}", few.json);
+    }
+}
+
+#[test]
 fn a_gwas_vcf_is_a_study_and_no_person() {
     let cohort = Cohort::new(1, 200, 1_000_000, Linkage::None);
     let text = cohort.vcf_with("ES:SE:LP", &|g| format!("0.0{}1:0.02:1.3", g + 1));

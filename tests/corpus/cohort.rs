@@ -226,6 +226,24 @@ impl Cohort {
         })
     }
 
+    /// BEAGLE 3: two alleles a person, with lines of other kinds between.
+    pub fn beagle(&self) -> String {
+        let twice = |text: String| format!(" {text} {text}");
+        let mut out = String::from("I id");
+        self.persons.iter().for_each(|p| out += &twice(p.clone()));
+        out += "\nA disease";
+        self.persons.iter().enumerate().for_each(|(i, _)| out += &twice((1 + i % 2).to_string()));
+        out.push('\n');
+        for ((_, _, id), calls) in self.sites.iter().zip(&self.calls) {
+            let _ = write!(out, "M {id}");
+            for call in calls {
+                out += [" A A", " A G", " G G"].get(usize::from(*call)).unwrap_or(&" ? ?");
+            }
+            out.push('\n');
+        }
+        out
+    }
+
     /// HapMap.
     pub fn hapmap(&self) -> String {
         let mut out =

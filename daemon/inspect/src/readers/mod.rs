@@ -5,6 +5,7 @@
 
 pub mod bed;
 pub mod counts;
+mod dense;
 mod digits;
 mod listings;
 mod matrix;
@@ -101,14 +102,18 @@ pub fn choose(sample: &Sample<'_>, context: &Context<'_>) -> Vec<Box<dyn TextRea
         matrix::plausible(sample, context),
     ];
     let mut chosen: Vec<Box<dyn TextReader>> = readers.into_iter().flatten().collect();
+    let known = !chosen.is_empty();
     match &sample.shape {
         Some(shape) if shape.columns > WIDE => {
             // No table of results is this wide. What is not a genotype matrix has not been understood.
-            if chosen.is_empty() {
+            if !known {
                 chosen.push(Box::new(TooWide(shape.columns)));
             }
         }
         _ => chosen.extend(results::readers(sample, context)),
+    }
+    if !known {
+        chosen.push(dense::plausible(sample, context));
     }
     chosen
 }

@@ -1,7 +1,7 @@
 //! Genotype matrices in delimited text, in either orientation: PLINK ped, tped, raw and A-transpose, Oxford gen
 //! and haps, 23andMe-style lists, HapMap, and any table of `0/1/2`, dosages or letters, whatever its header says.
 
-mod cells;
+pub mod cells;
 mod layout;
 
 use super::{Context, Flow, Found, Sample, TextReader};

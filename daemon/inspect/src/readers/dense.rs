@@ -1,0 +1,115 @@
+//! Whatever else looks like genotypes: lines made almost wholly of alleles, in a layout nobody here knows (BEAGLE,
+//! STRUCTURE, fastPHASE, matrices between other text).
+//!
+//! Runs only where no reader of a known layout does. Positions are never known, so nothing excuses many sites.
+
+use super::matrix::cells::{class, classes};
+use super::{Context, Flow, Found, Sample, TextReader};
+use crate::lines::Block;
+use crate::roles;
+use sekisho_policy::facts::{Genotypes, Part, Proof, Site, keep};
+
+/// Fewer genotypes than this do not make a line dense.
+const FEWEST: u64 = 12;
+/// Names, ids and positions that may stand before them.
+const LEADING: u64 = 6;
+
+/// Watches any text.
+pub fn plausible(_sample: &Sample<'_>, context: &Context<'_>) -> Box<dyn TextReader> {
+    Box::new(Reader { limit: context.policy.sites.limit, ..Reader::default() })
+}
+
+#[derive(Default)]
+struct Reader {
+    limit: u64,
+    lines: u64,
+    /// Dense lines of letters and of numbers, and those that begin with the name of a site.
+    lettered: u64,
+    numbered: u64,
+    keyed: u64,
+    widest: u64,
+}
+
+impl Reader {
+    fn line(&mut self, line: &[u8]) {
+        let (mut tokens, mut genotypes, mut letters, mut site) = (0u64, 0u64, 0u64, false);
+        let (mut first, mut varied) = (&b""[..], false);
+        for token in line.split(|b| matches!(b, b' ' | b'\t' | b',' | b';')).filter(|t| !t.is_empty()) {
+            tokens += 1;
+            if tokens <= 3 {
+                site |= roles::site_like(token);
+            }
+            if token.len() > 3 {
+                // Give up early on lines of words and numbers.
+                if tokens > LEADING && genotypes * 2 < tokens {
+                    return;
+                }
+                continue;
+            }
+            let set = classes(token);
+            let letter = set & (class::LETTERS | class::INDICES | class::AMBIGUOUS) != 0
+                || (set & class::ALLELE != 0 && token.len() == 1 && !token[0].is_ascii_digit());
+            if letter || set & class::WHOLE != 0 {
+                genotypes += 1;
+                letters += u64::from(letter);
+                if first.is_empty() {
+                    first = token;
+                }
+                varied |= token != first;
+            }
+        }
+        let others = tokens - genotypes;
+        if genotypes < FEWEST || others > LEADING + tokens / 10 || !varied {
+            return;
+        }
+        let by_letters = letters * 2 > genotypes;
+        // A line of numbers among letters is sex or status, the other way round names: one kind is the matrix.
+        if by_letters {
+            self.lettered += 1
+        } else {
+            self.numbered += 1
+        }
+        self.keyed += u64::from(site);
+        // Two letters a genotype, or one number.
+        let width = if by_letters { genotypes.div_ceil(2) } else { genotypes };
+        self.widest = self.widest.max(width);
+    }
+}
+
+impl TextReader for Reader {
+    fn block(&mut self, block: &Block<'_>) -> Flow {
+        for (_, line) in block.lines() {
+            self.lines += 1;
+            self.line(line);
+        }
+        Flow::More
+    }
+
+    fn finish(self: Box<Self>) -> Found {
+        let dense = self.lettered.max(self.numbered);
+        if dense < 3 && self.widest <= self.limit {
+            return Found::nothing();
+        }
+        let by_site = self.keyed * 10 >= dense * 8;
+        let sites = if by_site { dense } else { dense.max(self.widest) };
+        let subjects = if by_site || sites == dense { self.widest } else { dense };
+        let listed = usize::try_from(sites).unwrap_or(keep::SITES).min(keep::SITES);
+        let facts = Genotypes {
+            subjects,
+            sites,
+            most_called: sites,
+            first_sites: vec![Site::default(); listed],
+            proof: (sites > self.limit).then_some(Proof::NoPositions),
+            orientation_unclear: !by_site,
+            coding: "lines of alleles".into(),
+            ..Genotypes::default()
+        };
+        Found {
+            kind: "genotype_lines".into(),
+            parts: vec![Part::Genotypes(facts)],
+            rows: dense,
+            unit: "lines",
+            ..Found::default()
+        }
+    }
+}
