@@ -71,11 +71,16 @@ pub(crate) fn build(workspace: &Path, linker: &Path, out: &Path) -> Result<()> {
         bail!("building the bpf object failed ({status}) with {toolchain:?} and {}", linker.display());
     }
     let built = target_dir.join(TARGET).join("bpf").join(PACKAGE);
-    if let Some(parent) = out.parent() {
-        std::fs::create_dir_all(parent).with_context(|| format!("creating {}", parent.display()))?;
+    let object = std::fs::read(&built).with_context(|| format!("{}", built.display()))?;
+    if std::fs::read(out).is_ok_and(|present| present == object) {
+        return Ok(());
     }
-    std::fs::copy(&built, out)
-        .with_context(|| format!("copying {} to {}", built.display(), out.display()))?;
+    // Replaced as a whole: a lab that is being prepared beside us never sees half an object.
+    let parent = out.parent().context("the object goes into a directory")?;
+    std::fs::create_dir_all(parent).with_context(|| format!("creating {}", parent.display()))?;
+    let beside = tempfile::NamedTempFile::new_in(parent)?;
+    std::fs::write(beside.path(), object)?;
+    beside.persist(out).with_context(|| format!("{}", out.display()))?;
     Ok(())
 }
 

@@ -102,7 +102,8 @@ fn put_officer_key(root: &Path, image: &Image) -> Result<()> {
 /// This very program, as the lab's hand in the guest.
 fn put_guest(root: &Path) -> Result<()> {
     let place = root.join("usr/libexec/sekisho-lab/xtask");
-    install(&std::env::current_exe()?, &place, 0o755)?;
+    // Through the link, which leads to the running program even if cargo has just built a newer one.
+    install(Path::new("/proc/self/exe"), &place, 0o755)?;
     process::quietly(Command::new("strip").arg(&place))
 }
 
