@@ -2,6 +2,8 @@
 
 use super::scan;
 use crate::lines::{self, Block};
+use crate::readers::counts::words::{Word, word};
+use crate::readers::printed;
 use crate::readers::tally::{Tally, words};
 use crate::readers::{Context, Flow, Found, TextReader};
 use sekisho_policy::facts::{Part, Statistics, What};
@@ -41,6 +43,8 @@ pub struct Plain {
     everything: u32,
     lines: u64,
     clear: u64,
+    /// The first line names a column of counts.
+    counts: bool,
 }
 
 impl Plain {
@@ -48,12 +52,20 @@ impl Plain {
     pub fn new(context: &Context<'_>, log: bool) -> Self {
         let mut tally = Tally::default();
         let everything = tally.name("");
-        Self { policy: context.policy.clone(), log, tally, everything, lines: 0, clear: 0 }
+        Self { policy: context.policy.clone(), log, tally, everything, lines: 0, clear: 0, counts: false }
     }
 
     fn line(&mut self, text: &[u8], number: u64) {
         self.lines += 1;
         scan::line(text, number, self.everything, &mut self.tally);
+        if self.lines == 1 {
+            self.counts = word(&words(text)) == Word::Count;
+        } else if let Some(count) = printed::count(text.trim_ascii()).filter(|_| self.counts) {
+            let what = if count == 0 { What::ZeroCount } else { What::SmallCount };
+            if count == 0 || is_small(&self.policy, count) {
+                self.tally.add(what, self.everything, || (format!("line {number}"), count.to_string()));
+            }
+        }
         for (count, cell) in scan::counts(text) {
             if is_small(&self.policy, count) {
                 self.tally.add(What::SmallCount, self.everything, || (format!("line {number}"), words(cell)));

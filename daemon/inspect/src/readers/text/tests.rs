@@ -85,6 +85,13 @@ fn a_script_passes_until_data_is_written_into_it() {
 }
 
 #[test]
+fn a_single_column_of_counts_is_read_as_one() {
+    expect("N\n12\n9\n40\n", Verdict::Block);
+    expect("人数\n12\n9\n40\n", Verdict::Block);
+    expect("N\n12\n10\n40\n", Verdict::Review);
+}
+
+#[test]
 fn prose_and_program_logs_are_for_a_person() {
     expect("These are the results of our study.\nThey look good.\n", Verdict::Review);
     expect(
