@@ -1,86 +1,20 @@
 //! `sekisho check` over files: made-up cohorts just inside, exactly at and just outside each limit, in every
 //! format; hostile files; and, where the shared data is present, every file of its manifest.
 
+// The helpers below are test code too; a failed step is a failed test.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 #[path = "corpus/cohort.rs"]
 mod cohort;
+#[path = "corpus/run.rs"]
+mod run;
 
 use cohort::{Cohort, Linkage, Names};
 use flate2::{Compression, write::GzEncoder};
+use run::{check, judge, sekisho};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
-
-/// The built `sekisho`, with `sekisho-inspect` beside it.
-fn sekisho() -> &'static Path {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let top = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-        let built = Command::new(cargo)
-            .args(["build", "--quiet", "--package", "sekisho", "--package", "sekisho-inspect"])
-            .current_dir(top)
-            .status()
-            .unwrap();
-        assert!(built.success());
-        // The test itself runs from <target>/<profile>/deps.
-        let own = std::env::current_exe().unwrap();
-        let target = own.parent().and_then(Path::parent).and_then(Path::parent).unwrap();
-        target.join("debug/sekisho")
-    })
-}
-
-struct Report {
-    code: i32,
-    json: serde_json::Value,
-}
-
-impl Report {
-    fn verdict(&self) -> &str {
-        self.json["verdict"].as_str().unwrap_or("none")
-    }
-
-    fn of(&self, file: usize) -> &str {
-        self.json["files"][file]["verdict"].as_str().unwrap_or("none")
-    }
-
-    /// Verdict of the rule about genotypes alone: the worst of its findings, or `none`.
-    fn genotypes(&self) -> &str {
-        let empty = Vec::new();
-        let mut worst = "none";
-        for file in self.json["files"].as_array().unwrap_or(&empty) {
-            for finding in file["findings"].as_array().unwrap_or(&empty) {
-                if finding["rule"] == "individual_genotypes" {
-                    let verdict = finding["verdict"].as_str().unwrap();
-                    let rank = |v: &str| ["none", "pass", "review", "block"].iter().position(|x| *x == v);
-                    if rank(verdict) > rank(worst) {
-                        worst = ["none", "pass", "review", "block"][rank(verdict).unwrap()];
-                    }
-                }
-            }
-        }
-        worst
-    }
-}
-
-fn check(paths: &[PathBuf]) -> Report {
-    let out = Command::new(sekisho()).args(["check", "--json"]).args(paths).output().unwrap();
-    let text = String::from_utf8(out.stdout).unwrap();
-    let json = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}: {text}"));
-    Report { code: out.status.code().unwrap(), json }
-}
-
-/// Writes files into a fresh directory and checks them as one request.
-fn judge(files: &[(&str, &[u8])]) -> Report {
-    let dir = tempfile::tempdir().unwrap();
-    let mut paths = Vec::new();
-    for (name, bytes) in files {
-        let path = dir.path().join(name);
-        std::fs::write(&path, bytes).unwrap();
-        paths.push(path);
-    }
-    check(&paths)
-}
 
 fn gz(text: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());

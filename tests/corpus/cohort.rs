@@ -39,7 +39,9 @@ impl Cohort {
                 match linkage {
                     Linkage::Full => shared.clone(),
                     Linkage::None => (0..persons)
-                        .map(|_| (0..2).filter(|_| (next() >> 20) as usize % rare == 0).count() as u8)
+                        .map(|_| {
+                            (0..2).filter(|_| ((next() >> 20) as usize).is_multiple_of(rare)).count() as u8
+                        })
                         .collect(),
                 }
             })
