@@ -39,9 +39,13 @@ fn letters(call: u8) -> String {
 
 /// One request of one cohort.
 type Files = Vec<(&'static str, Vec<u8>)>;
+/// A format's name, and how a cohort is written in it.
+type Format = (&'static str, fn(&Cohort) -> Files);
+/// A single text file of a cohort.
+type Writer = (&'static str, fn(&Cohort) -> String);
 
 /// Every format in which a handful of persons may be written, without and with misleading names.
-fn formats() -> Vec<(&'static str, fn(&Cohort) -> Files)> {
+fn formats() -> Vec<Format> {
     fn one(name: &'static str, text: String) -> Files {
         vec![(name, text.into_bytes())]
     }
@@ -151,7 +155,7 @@ fn forty_sites_are_reviewed_and_forty_one_blocked_in_every_format() {
 }
 
 /// Formats that carry positions, alone or in a companion.
-fn positioned() -> Vec<(&'static str, fn(&Cohort) -> Files)> {
+fn positioned() -> Vec<Format> {
     let with =
         ["vcf GT", "vcf bgzf", "vcf DS", "ped and map", "tped", "traw", "bed trio", "gen", "haps", "hapmap"];
     formats().into_iter().filter(|(n, _)| with.contains(n)).collect()
@@ -212,7 +216,7 @@ fn without_positions_linkage_excuses_nothing() {
 fn splitting_a_matrix_over_files_does_not_help() {
     let cohort = Cohort::new(8, 41, 10, Linkage::None);
     let (a, b) = (cohort.part(0..21), cohort.part(21..41));
-    let writers: [(&str, fn(&Cohort) -> String); 6] = [
+    let writers: [Writer; 6] = [
         ("vcf", Cohort::vcf),
         ("tped", Cohort::tped),
         ("raw", Cohort::raw),
