@@ -81,19 +81,14 @@ fn analysis(tell: &mut Narrator, lab: &mut Lab) -> Result<()> {
 fn escapes(tell: &mut Narrator, lab: &mut Lab) -> Result<()> {
     tell.chapter("The attempts: every way out that is not the spool")?;
     let scp = format!("scp -o BatchMode=yes -o ConnectTimeout=5 {DATA}.bed 10.0.2.2:/tmp/");
-    tell.run(lab, Researcher, "scp is denied", &scp, &Expect::Denied)?;
+    tell.attempt(lab, "scp is denied", &scp)?;
     let curl = "curl -v --silent --show-error --max-time 5 --upload-file freq.frq http://10.0.2.2/";
-    tell.run(lab, Researcher, "curl is denied", curl, &Expect::Denied)?;
-    let copy = format!("cp {DATA}.bed /mnt/out/");
-    tell.run(lab, Researcher, "copying to another file system is denied", &copy, &Expect::Denied)?;
+    tell.attempt(lab, "curl is denied", curl)?;
+    tell.attempt(lab, "copying to another file system is denied", &format!("cp {DATA}.bed /mnt/out/"))?;
     let raw = "sudo python3 -c 'import socket; socket.socket(socket.AF_PACKET, socket.SOCK_RAW)'";
-    tell.run(lab, Researcher, "a raw socket is denied, even to sudo", raw, &Expect::Denied)?;
-    let outside = "echo hello > /home/outside/note";
-    tell.run(lab, Researcher, "a write outside the workspace is denied", outside, &Expect::Denied)?;
-    let link = "ln -s /home/outside here && cp freq.frq here/";
-    tell.run(lab, Researcher, "a symbolic link changes nothing", link, &Expect::Denied)?;
-    let why = Expect::Says(0, &["/var/spool/sekisho"]);
-    tell.run(lab, Researcher, "the researcher is told why, and where to instead", "sekisho why", &why)?;
+    tell.attempt(lab, "a raw socket is denied, even to sudo", raw)?;
+    tell.attempt(lab, "a write outside the workspace is denied", "echo hello > /home/outside/note")?;
+    tell.attempt(lab, "a symbolic link changes nothing", "ln -s /home/outside here && cp freq.frq here/")?;
     let nothing = "! find /home/outside /mnt/out -type f | grep .";
     tell.run(lab, Root, "nothing got out", nothing, &Expect::Success)?;
     Ok(())

@@ -80,6 +80,24 @@ impl Narrator {
         Ok(Heard { text })
     }
 
+    /// A confined researcher tries something forbidden, and asks why it failed: it must end in EPERM, and the answer
+    /// must name the denial and the spool.
+    pub(crate) fn attempt(&mut self, lab: &mut Lab, claim: &str, script: &str) -> Result<()> {
+        let prompt = "researcher$ ";
+        let why = "sekisho why --limit 1";
+        self.line("1", &format!("\n{prompt}{script}"))?;
+        // One session for both; the record is written a moment after the denial.
+        let both = format!("{script}\ncode=$?; sleep 1; echo '{prompt}{why}'; {why}; exit $code");
+        let (ended, text) = lab.capture(Who::Researcher, &both, PATIENCE)?;
+        let (tried, explained) = text.split_once(&format!("{prompt}{why}\n")).unwrap_or((&text, ""));
+        self.show(tried)?;
+        self.line("1", &format!("{prompt}{why}"))?;
+        self.show(explained)?;
+        let denied = ended != Ended::Code(0) && tried.contains("Operation not permitted");
+        let reason = explained.contains("denied: ") && explained.contains("/var/spool/sekisho");
+        self.score(denied && reason, &format!("{claim}, and the reason is given"))
+    }
+
     /// Runs a command in the lab without a word and returns its standard output, byte for byte.
     pub(crate) fn fetch(lab: &mut Lab, who: Who, script: &str) -> Result<Vec<u8>> {
         let mut output = Vec::new();
@@ -136,7 +154,14 @@ impl Narrator {
                 Expect::Denied => "a failure with EPERM, \"Operation not permitted\"".to_owned(),
                 Expect::Says(code, words) => format!("exit {code} and the words {words:?}"),
             };
-            self.line("1;31", &format!("FAILED: {claim}: expected {wanted}, got {ended:?}"))?;
+            self.line("1;31", &format!("expected {wanted}, got {ended:?}"))?;
+        }
+        self.score(held, claim)
+    }
+
+    fn score(&mut self, held: bool, claim: &str) -> Result<()> {
+        if !held {
+            self.line("1;31", &format!("FAILED: {claim}"))?;
         }
         self.score.push((held, claim.to_owned()));
         Ok(())
