@@ -322,7 +322,7 @@ fn absolute(place: &Place, path: &str) -> Checked {
 }
 
 fn cidr(text: &str) -> bool {
-    use std::net::IpAddr;
+    use core::net::IpAddr;
     let Some((address, length)) = text.split_once('/') else { return false };
     let (Ok(address), Ok(length)) = (address.parse::<IpAddr>(), length.parse::<u32>()) else { return false };
     // Bits below the length must be zero: `10.1.2.3/8` is a mistake, not a network.
