@@ -58,9 +58,9 @@ pub fn evidence(table: &Statistics, found: &Evidence) -> Words {
             "0 が集団について何かを示すか、審査担当者の判断を仰いでください",
         ),
         What::UnknownSubjects => Words::new(
-            "frequencies without a number of subjects: carriers cannot be counted",
+            "frequencies or effects without a number of subjects: people cannot be counted",
             "add a column N or AN, or declare subjects (or groups) for this file in request.toml",
-            "対象者数のない頻度です。保有者数を計算できません",
+            "対象者数のない頻度または効果量です。人数を計算できません",
             "N または AN の列を加えるか、request.toml で対象者数（群ごとなら groups）を申告してください",
         ),
         What::SubjectsRefuted => Words::new(

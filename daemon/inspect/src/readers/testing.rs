@@ -54,3 +54,25 @@ pub fn worst<'a>(report: &'a FileReport, rule: &str) -> Option<&'a sekisho_polic
 pub fn shared() -> Option<std::path::PathBuf> {
     std::env::var_os("SEKISHO_SHARED").map(|p| std::path::PathBuf::from(p).join("data"))
 }
+
+/// Every real file has a verdict that was computed beforehand, under either reading of the frequency clause.
+#[test]
+fn every_file_of_the_manifest_gets_its_verdict_under_both_readings() {
+    use sekisho_policy::schema::Reading;
+    let Some(root) = shared() else { return };
+    let manifest = std::fs::read_to_string(root.join("MANIFEST.tsv")).unwrap();
+    let mut denominator = Policy::default();
+    denominator.frequency.reading = Reading::Denominator;
+    let mut wrong = Vec::new();
+    for row in manifest.lines().skip(1) {
+        let fields: Vec<&str> = row.split('\t').collect();
+        let content = std::fs::read(root.join(fields[0])).unwrap();
+        for (policy, wanted) in [(&Policy::default(), fields[2]), (&denominator, fields[4])] {
+            let report = check_with(&content, policy, &RequestInfo::default());
+            if report.verdict.as_str() != wanted {
+                wrong.push(format!("{}: {} instead of {wanted}", fields[0], report.verdict.as_str()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}

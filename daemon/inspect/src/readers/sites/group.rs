@@ -81,16 +81,25 @@ impl Group {
         !(c.frequencies.is_empty() && (cells || c.fractions.is_empty()))
     }
 
+    /// Is its number of people printed, declared, inferred, or the sum of its genotypes?
+    pub fn is_numbered(&self) -> bool {
+        let c = &self.columns;
+        c.alleles.is_some()
+            || c.subjects.is_some()
+            || c.other_copies.is_some()
+            || c.genotypes.len() >= 3
+            || !c.slashes.is_empty()
+            || !(c.copies.is_empty() || c.frequencies.is_empty())
+            || self.inferred.is_some()
+            || self.declared.is_some()
+    }
+
     /// Judges one row, adding to the tally.
     pub fn judge(&self, row: &Row<'_>, policy: &Policy, tally: &mut Tally) -> Said {
         let mut said = Said::default();
         let (alleles, subjects) = self.denominator(row, &mut said);
-        if let Some(subjects) = subjects {
-            let shown =
-                self.columns.alleles.is_some() || self.columns.subjects.is_some() || self.needs_subjects();
-            if shown {
-                self.note_subjects(subjects, row, policy, tally, &mut said);
-            }
+        if let Some(subjects) = subjects.filter(|_| self.is_numbered()) {
+            self.note_subjects(subjects, row, policy, tally, &mut said);
         }
         self.genotype_cells(row, policy, subjects, tally, &mut said);
         for column in &self.columns.carriers {

@@ -395,7 +395,6 @@ impl SiteTable {
 
     fn denominators(&mut self, samples: &[Vec<(f64, u32)>], constant: &[Option<Option<u64>>]) {
         let mut groups = std::mem::take(&mut self.groups);
-        let everybody = groups.first().cloned().unwrap_or_default();
         for (at, group) in groups.iter_mut().enumerate() {
             for (column, rounding) in group.columns.frequencies.iter_mut().chain(&mut group.columns.fractions)
             {
@@ -459,7 +458,12 @@ impl SiteTable {
                 };
             }
         }
-        drop(everybody);
+        // Effects and p-values are statistics about people, too: about how many must be known.
+        if self.tally.number(What::UnknownSubjects) == 0 && !groups.iter().any(Group::is_numbered) {
+            self.tally.add(What::UnknownSubjects, self.everything, || {
+                (String::new(), "no number of subjects".into())
+            });
+        }
         self.groups = groups;
     }
 

@@ -221,6 +221,18 @@ fn every_plink_and_results_form_blocks_its_planted_row_and_passes_without_it() {
 }
 
 #[test]
+fn effects_without_a_number_of_subjects_are_reviewed_until_it_is_declared() {
+    let table = b"SNP CHR BP A1 A2 BETA SE P\nrs1 1 100 A G 0.11 0.2 0.3\nrs2 1 200 A G 0.12 0.21 0.31\n";
+    assert_eq!(check(table).verdict, Verdict::Review);
+    let declared = |n| {
+        let request = RequestInfo { subjects: Some(n), ..RequestInfo::default() };
+        check_with(table, &Policy::default(), &request)
+    };
+    assert_eq!(declared(500).verdict, Verdict::Pass, "{:#?}", declared(500).findings);
+    assert_eq!(declared(9).verdict, Verdict::Block, "{:#?}", declared(9).findings);
+}
+
+#[test]
 fn a_row_of_another_width_is_a_finding() {
     let mut text = frq(&[400, 333, 512], 2000);
     text.extend_from_slice(b"   1  rs9  A  G  0.0005\n");
