@@ -3,7 +3,7 @@
 use crate::hooks::{Found, setattr_idmap, survey};
 use crate::layout::{Kernel, LayoutError};
 use aya::programs::links::FdLink;
-use aya::programs::{Lsm, ProgramError};
+use aya::programs::{Lsm, ProgramError, loaded_programs};
 use aya::{Btf, BtfError, Ebpf, EbpfError, EbpfLoader};
 use sekisho_abi::hook::{Hook, Need};
 use sekisho_abi::maps::VERSION;
@@ -11,6 +11,7 @@ use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// Why the gate could not be closed.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +59,9 @@ pub enum AttachError {
         "the object has no program {0}\nhint: object and daemon are of different versions; install both from one build"
     )]
     NoProgram(&'static str),
+    /// Programs that are held by something else than our pins.
+    #[error("{0} programs are still attached\nhint: systemctl stop sekisho-gate, then detach again")]
+    StillAttached(usize),
     /// The pins.
     #[error("{path}: {source}\nhint: is bpffs mounted at /sys/fs/bpf?")]
     Pin {
@@ -129,10 +133,11 @@ impl Pins {
         fs::remove_dir(path).map_err(failed(path))
     }
 
-    /// Opens the gate: removes every pin. Marks go with the maps.
+    /// Opens the gate: removes every pin, and waits until the kernel has let go of every program. Marks go with the
+    /// maps.
     ///
     /// # Errors
-    /// [`AttachError::Pin`] names what could not be removed.
+    /// [`AttachError::Pin`] names what could not be removed, [`AttachError::StillAttached`] what stayed.
     pub fn remove_all(&self) -> Result<usize, AttachError> {
         let mut removed = 0;
         for (_, path) in self.generations() {
@@ -148,8 +153,33 @@ impl Pins {
                 fs::remove_dir(&path).map_err(|source| AttachError::Pin { path, source })?;
             }
         }
+        wait_until_gone()?;
         Ok(removed)
     }
+}
+
+/// `BPF_PROG_TYPE_LSM`.
+const PROG_TYPE_LSM: u32 = 29;
+/// Longest the kernel may take to let go of the programs: it does so one by one, in the background.
+const LETTING_GO: Duration = Duration::from_secs(90);
+
+fn wait_until_gone() -> Result<(), AttachError> {
+    let begin = Instant::now();
+    loop {
+        let ours = loaded_programs().filter_map(Result::ok).filter(|program| {
+            program.program_type() as u32 == PROG_TYPE_LSM && program.name_as_str().is_some_and(is_ours)
+        });
+        match ours.count() {
+            0 => return Ok(()),
+            left if begin.elapsed() > LETTING_GO => return Err(AttachError::StillAttached(left)),
+            _ => std::thread::sleep(Duration::from_millis(50)),
+        }
+    }
+}
+
+/// The kernel keeps 15 bytes of a program's name.
+fn is_ours(name: &str) -> bool {
+    Hook::ALL.iter().any(|hook| hook.name() == name || (name.len() == 15 && hook.name().starts_with(name)))
 }
 
 fn private_dir(path: &Path) -> Result<(), AttachError> {
