@@ -4,6 +4,7 @@ use super::group::Group;
 use super::roles::{self, Groups, Role};
 use crate::readers::printed;
 use crate::readers::tally::Tally;
+use sekisho_policy::facts::What;
 use sekisho_policy::schema::{Policy, Reading};
 
 /// Empirical p-values are multiples of one over the permutations.
@@ -112,4 +113,25 @@ pub fn word_of(header: &[String], group: &Group) -> String {
         word = word.strip_prefix(prefix).map(str::to_owned).unwrap_or(word);
     }
     word
+}
+
+/// What else a filtered copy leaves out, in words, English and Japanese.
+pub fn also_left_out(tally: &Tally) -> (String, String) {
+    let reasons: [(&[What], &str, &str); 3] = [
+        (
+            &[What::SmallGenotype, What::NoGenotype],
+            "rows with small genotype counts",
+            "遺伝型の人数が少ない行",
+        ),
+        (&[What::FewSubjects, What::MaybeFewSubjects], "rows of too few subjects", "対象者の少ない行"),
+        (&[What::Unparsed], "rows that do not fit the header", "見出しと合わない行"),
+    ];
+    let mut words = (String::new(), String::new());
+    for (kinds, en, ja) in reasons {
+        if kinds.iter().any(|w| tally.number(*w) > 0) {
+            words.0 += &format!("; left out: {en}");
+            words.1 += &format!("。除いた行: {ja}");
+        }
+    }
+    words
 }

@@ -4,7 +4,7 @@
 //! have; then rows are judged as they stream by.
 
 use super::group::{Group, Row};
-use super::plan::{is_permutation, kind, plan, site_column, word_of};
+use super::plan::{also_left_out, is_permutation, kind, plan, site_column, word_of};
 use super::profile::Profile;
 use super::roles::{self, Groups, Role};
 use crate::lines::{self, Block};
@@ -162,9 +162,10 @@ impl SiteTable {
         }
         let floor = safe_copies(self.policy.counts.minimum).0;
         let (kept, rows) = (grouped(self.kept), grouped(self.rows));
+        let (en, ja) = also_left_out(&self.tally);
         Some((
-            format!("sites with minor allele count ≥ {floor} kept: {kept} of {rows}"),
-            format!("マイナーアレル数 {floor} 以上の部位を残しました: {rows} 部位中 {kept}"),
+            format!("sites with minor allele count ≥ {floor} kept: {kept} of {rows}{en}"),
+            format!("マイナーアレル数 {floor} 以上の部位を残しました: {rows} 部位中 {kept}{ja}"),
         ))
     }
 

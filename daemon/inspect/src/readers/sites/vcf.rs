@@ -2,7 +2,7 @@
 
 use super::group::{Group, Row};
 use super::info::info_role;
-use super::plan::{everybody_suffices, plan};
+use super::plan::{also_left_out, everybody_suffices, plan};
 use super::profile::Profile;
 use super::roles::{self, Groups, Role};
 use crate::lines::{self, Block};
@@ -104,9 +104,10 @@ impl SitesVcf {
         let floor = safe_copies(self.policy.counts.minimum).0;
         let (kept, rows) = (grouped(self.kept), grouped(self.rows));
         let names: Vec<&str> = self.left_out.iter().map(|k| self.keys[*k].as_str()).collect();
+        let also = also_left_out(&self.tally);
         let (mut en, mut ja) = (
-            format!("sites with minor allele count ≥ {floor} kept: {kept} of {rows}"),
-            format!("マイナーアレル数 {floor} 以上の部位を残しました: {rows} 部位中 {kept}"),
+            format!("sites with minor allele count ≥ {floor} kept: {kept} of {rows}{}", also.0),
+            format!("マイナーアレル数 {floor} 以上の部位を残しました: {rows} 部位中 {kept}{}", also.1),
         );
         if !names.is_empty() {
             en += &format!("; INFO keys left out: {}", names.join(", "));
