@@ -212,10 +212,10 @@ pub struct Loaded {
 /// # Errors
 /// [`AttachError`].
 pub fn load(path: &Path, pins: &Pins) -> Result<Loaded, AttachError> {
-    if let Some(active) = active_lsms() {
-        if !active.split(',').any(|lsm| lsm == "bpf") {
-            return Err(AttachError::LsmInactive { active });
-        }
+    if let Some(active) = active_lsms()
+        && !active.split(',').any(|lsm| lsm == "bpf")
+    {
+        return Err(AttachError::LsmInactive { active });
     }
     let kernel = Kernel::read(Path::new("/sys/kernel/btf/vmlinux"))?;
     let found = survey(&kernel);

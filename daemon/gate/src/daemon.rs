@@ -232,11 +232,11 @@ fn watch(
 
 fn wait(fds: &[BorrowedFd<'_>]) {
     let mut polled: Vec<_> = fds.iter().map(|fd| PollFd::new(*fd, PollFlags::POLLIN)).collect();
-    if let Err(error) = poll(&mut polled, PollTimeout::from(TICK_MS)) {
-        if error != nix::errno::Errno::EINTR {
-            tracing::error!(%error, "poll");
-            std::thread::sleep(Duration::from_millis(u64::from(TICK_MS)));
-        }
+    if let Err(error) = poll(&mut polled, PollTimeout::from(TICK_MS))
+        && error != nix::errno::Errno::EINTR
+    {
+        tracing::error!(%error, "poll");
+        std::thread::sleep(Duration::from_millis(u64::from(TICK_MS)));
     }
 }
 

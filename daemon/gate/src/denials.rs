@@ -284,8 +284,8 @@ mod tests {
         history.add(&sudo);
         history.add(&other);
         for history in [history, History::open(dir.path())] {
-            assert_eq!(history.of(1001, 10), [sudo.clone()]);
-            assert_eq!(history.of(1003, 10), [other.clone()]);
+            assert_eq!(history.of(1001, 10), std::slice::from_ref(&sudo));
+            assert_eq!(history.of(1003, 10), std::slice::from_ref(&other));
             assert!(history.of(0, 10).is_empty());
         }
     }

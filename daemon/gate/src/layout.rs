@@ -121,10 +121,10 @@ impl Kernel {
                     Some(rest) => Some(at + self.descend(&self.resolved(member)?, rest)?),
                 };
             }
-            if called.is_empty() {
-                if let Some(inner) = self.resolved(member).and_then(|t| self.descend(&t, path)) {
-                    return Some(at + inner);
-                }
+            if called.is_empty()
+                && let Some(inner) = self.resolved(member).and_then(|t| self.descend(&t, path))
+            {
+                return Some(at + inner);
             }
         }
         None

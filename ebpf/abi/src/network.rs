@@ -59,7 +59,7 @@ pub const fn is_unspecified(address: &Address) -> bool {
 #[must_use]
 pub const fn is_loopback(address: &Address) -> bool {
     let (high, low) = halves(address);
-    high == 0 && (low == 1 || low >> 24 == 0xffff_7f)
+    high == 0 && (low == 1 || low >> 24 == 0x00ff_ff7f)
 }
 
 /// Connecting to the unspecified address reaches loopback: judge it as that.

@@ -57,10 +57,10 @@ pub(crate) fn lend() -> Result<()> {
         if kept.len() > 256 {
             kept.drain(..128);
         }
-        if let Ok(borrower) = UnixStream::connect(BORROW) {
-            if let Err(error) = hand_out(&borrower, &mut kept) {
-                eprintln!("lending: {error:#}");
-            }
+        if let Ok(borrower) = UnixStream::connect(BORROW)
+            && let Err(error) = hand_out(&borrower, &mut kept)
+        {
+            eprintln!("lending: {error:#}");
         }
         std::thread::sleep(Duration::from_millis(20));
     }

@@ -78,7 +78,7 @@ fn every() -> impl Iterator<Item = &'static Act> {
 
 fn main() -> ExitCode {
     match Cli::parse().command {
-        What::One { name } => return one(&name),
+        What::One { name } => one(&name),
         What::Lend => report(lend::lend()),
         What::List => {
             for act in every() {
