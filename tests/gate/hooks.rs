@@ -1,5 +1,6 @@
 //! Every hook, on every supported kernel, in a whole Debian with systemd: allowed with the gate off, denied with
 //! EPERM and recorded with it on, allowed again after it was opened. Ordinary work succeeds in all three phases.
+#![allow(clippy::unwrap_used, reason = "a test reports by failing")]
 
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,8 +31,11 @@ fn phase(name: &str) -> String {
     format!("su -l researcher -c '/tmp/in/sekisho-acts run --all --json --phase {name}'")
 }
 
+/// What came of each act in each phase, by (act, phase).
+type Results = BTreeMap<(String, String), Value>;
+
 /// Boots one kernel and returns what came of each act in each phase, and the researcher's denial records.
-fn three_phases(kernel: &str) -> Option<(BTreeMap<(String, String), Value>, Vec<Value>)> {
+fn three_phases(kernel: &str) -> Option<(Results, Vec<Value>)> {
     if let Some(missing) = missing() {
         eprintln!(
             "NOT RUN: {missing}\nhint: cargo xtask vm prepare makes the lab; cargo xtask test runs everything"
