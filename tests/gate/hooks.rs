@@ -67,7 +67,7 @@ fn three_phases(kernel: &str) -> Option<(Results, Vec<Value>)> {
             "--kernel",
             kernel,
             "--timeout",
-            "300",
+            "900",
         ])
         .args(["--copy", acts, "--before", &before, "--after", &after, "--", during])
         .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap())
