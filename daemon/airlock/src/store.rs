@@ -10,7 +10,8 @@ use jiff::Timestamp;
 use sekisho_policy::{RequestInfo, RequestReport, Verdict};
 use sekisho_wire::notary::Held;
 use sqlx::any::AnyPoolOptions;
-use sqlx::{AnyPool, Row};
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::{AnyPool, Row, SqlStr};
 use std::path::Path;
 
 /// Why the database could not do it.
@@ -145,6 +146,14 @@ fn now() -> String {
     Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
+/// The schema, as steps that only grow. Listed by hand: sqlx's macro would compile SQLite a second time, for the host.
+fn schema() -> Migrator {
+    let step = |version, name: &'static str, sql| {
+        Migration::new(version, name.into(), MigrationType::Simple, SqlStr::from_static(sql), false)
+    };
+    Migrator::with_migrations(vec![step(1, "requests", include_str!("../migrations/0001_requests.sql"))])
+}
+
 impl Store {
     /// Opens `<state>/airlock.db`, creating it.
     ///
@@ -183,7 +192,7 @@ impl Store {
             })
             .connect(url)
             .await?;
-        sqlx::migrate!("./migrations").run(&pool).await?;
+        schema().run(&pool).await?;
         Ok(Self { pool })
     }
 
