@@ -6,6 +6,8 @@
 
 #[path = "corpus/cohort.rs"]
 mod cohort;
+#[path = "corpus/disguises.rs"]
+mod disguises;
 #[path = "corpus/run.rs"]
 mod run;
 

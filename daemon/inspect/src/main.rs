@@ -13,6 +13,7 @@
 
 mod detect;
 mod encoding;
+mod fold;
 mod genotypes;
 #[cfg(test)]
 mod hostile;

@@ -55,7 +55,10 @@ pub fn place(value: &[u8]) -> Option<(&str, u64)> {
     let digits = rest.iter().take_while(|b| b.is_ascii_digit()).count();
     let ends = digits == rest.len() || matches!(rest[digits], b':' | b'_' | b'-' | b'.' | b'/');
     // A position, not a decimal number: `1.25` is no place.
-    let marked = value[cut] != b'.' || digits >= 4;
+    // Behind a bare number a point makes decimals, unless alleles follow: `0.02377`, `1.12345.A.G`.
+    let lettered =
+        value[0].is_ascii_alphabetic() || rest.get(digits).is_some_and(|b| matches!(b, b'.' | b'_' | b':'));
+    let marked = value[cut] != b'.' || digits >= 4 && lettered;
     let pos = whole(&rest[..digits]).filter(|p| *p > 0)?;
     (ends && marked && (digits >= 3 || value[cut] == b':')).then_some((chrom, pos))
 }

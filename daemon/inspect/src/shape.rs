@@ -202,11 +202,16 @@ fn delimiter(data: &[(u64, &[u8])]) -> Option<(Delimiter, usize)> {
         // Tabs in every line are no accident; the blanks inside cells are.
         let tabs =
             best.is_some_and(|(times, _, d)| d == Delimiter::Byte(b'\t') && times == data.len().min(50));
-        if tabs && candidate == Delimiter::Blank {
-            break;
-        }
         let mut counts: Vec<usize> = data.iter().take(50).map(|(_, l)| candidate.count(l)).collect();
         counts.sort_unstable();
+        if tabs && candidate == Delimiter::Blank {
+            // Some tools put a tab after the first word and blanks after the others.
+            let by_tabs = best.map_or(0, |(_, m, _)| m);
+            let even = counts.len() >= 10 && counts.first() == counts.last();
+            if by_tabs > 3 || !even || counts[0] <= by_tabs {
+                break;
+            }
+        }
         let (mut modal, mut times, mut i) = (0, 0, 0);
         while i < counts.len() {
             let run = counts[i..].iter().take_while(|c| **c == counts[i]).count();

@@ -56,6 +56,9 @@ impl Stream {
         {
             stream.decode(encoding);
         }
+        if text && !(stream.ended && stream.head.is_ascii()) {
+            stream.fold();
+        }
         stream.look(sample);
         // Wide rows: a few whole lines are needed to tell what they are.
         let mut size = sample;
@@ -96,6 +99,16 @@ impl Stream {
         let whole = std::io::Cursor::new(std::mem::take(&mut self.head)).chain(rest);
         self.inner = Box::new(crate::encoding::Decoder::new(whole, encoding));
         self.layers.push(encoding.name());
+        self.ended = false;
+        self.unwrapped = 0;
+        self.look(64 << 10);
+    }
+
+    /// What looks the same is spelled the same from here on.
+    fn fold(&mut self) {
+        let rest = std::mem::replace(&mut self.inner, Box::new(std::io::empty()));
+        let whole = std::io::Cursor::new(std::mem::take(&mut self.head)).chain(rest);
+        self.inner = Box::new(crate::fold::Folded::new(whole));
         self.ended = false;
         self.unwrapped = 0;
         self.look(64 << 10);

@@ -7,7 +7,7 @@ use sekisho_policy::{Policy, RequestInfo, RequestReport, Verdict};
 use sekisho_wire::inspect::{self, Answer, Connection, Input};
 use sekisho_wire::{config, paths};
 use std::fs::File;
-use std::io::{IsTerminal, Write};
+use std::io::{IsTerminal, Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -50,8 +50,19 @@ pub fn run(args: &Args, json: bool) -> Outcome {
     let answers =
         inspect::request(&connect, &inputs, &policy, &info, parallel, &|i, bytes| bar.tell(i, bytes));
     bar.clear();
+    let facts: Vec<_> = answers
+        .iter()
+        .zip(&inputs)
+        .map(|(answer, input)| {
+            let mut facts = answer.facts.clone();
+            if facts.sha256.is_empty() {
+                // The inspector stops at proof; the report still names the file it is about.
+                facts.sha256 = digest(&input.file).unwrap_or_default();
+            }
+            facts
+        })
+        .collect();
     drop(inputs);
-    let facts: Vec<_> = answers.iter().map(|a| a.facts.clone()).collect();
     let judged = sekisho_policy::judge(&policy, &info, &facts);
     let mut written = copies.map_or_else(Vec::new, |c| c.settle(&answers));
     // The copies are judged as anything else is: an offer that does not hold is said to be none.
@@ -105,6 +116,20 @@ fn show(judged: &RequestReport, written: &[Written], json: bool) -> Result<(), F
     // A reader that has closed the pipe has seen enough; the exit code still tells.
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     Ok(())
+}
+
+/// SHA-256 of a whole file.
+fn digest(mut file: &File) -> std::io::Result<String> {
+    file.rewind()?;
+    let mut context = ring::digest::Context::new(&ring::digest::SHA256);
+    let mut buffer = vec![0; 256 << 10];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => break,
+            n => context.update(&buffer[..n]),
+        }
+    }
+    Ok(context.finish().as_ref().iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}")))
 }
 
 fn policy(given: Option<&Path>) -> Result<Policy, Failure> {

@@ -28,13 +28,63 @@ struct Reader {
     numbered: u64,
     keyed: u64,
     widest: u64,
+    strings: Strings,
+}
+
+/// Lines of alleles without anything between them: haplotypes, one a line.
+#[derive(Default)]
+struct Strings {
+    lines: u64,
+    /// Letters seen at each place, as bits.
+    seen: Vec<u8>,
+}
+
+impl Strings {
+    fn line(&mut self, line: &[u8]) {
+        if self.lines == 0 {
+            self.seen = vec![0; line.len()];
+        }
+        if self.seen.len() != line.len() {
+            return;
+        }
+        self.lines += 1;
+        for (seen, letter) in self.seen.iter_mut().zip(line) {
+            *seen |= match letter {
+                b'A' => 1,
+                b'C' => 2,
+                b'G' => 4,
+                b'T' => 8,
+                b'0' => 16,
+                b'1' => 32,
+                _ => 0,
+            };
+        }
+    }
+
+    /// Places with two alleles, when there are hardly any with more: sequences have four letters anywhere.
+    fn sites(&self) -> u64 {
+        let with = |n: u32| self.seen.iter().filter(|s| s.count_ones() == n).count();
+        let more = self.seen.len() - with(0) - with(1) - with(2);
+        if self.lines < 3 || more * 20 > self.seen.len() { 0 } else { with(2) as u64 }
+    }
 }
 
 impl Reader {
     fn line(&mut self, line: &[u8]) {
         let (mut tokens, mut genotypes, mut letters, mut site) = (0u64, 0u64, 0u64, false);
         let (mut first, mut varied) = (&b""[..], false);
-        for token in line.split(|b| matches!(b, b' ' | b'\t' | b',' | b';')).filter(|t| !t.is_empty()) {
+        if !line.is_empty() && line.len() as u64 > self.limit && line.iter().all(|b| b"ACGTN01?.".contains(b))
+        {
+            self.strings.line(line);
+            return;
+        }
+        let usual = |b: &u8| matches!(b, b' ' | b'\t' | b',' | b';');
+        // Where nothing else separates, other marks may.
+        let odd = line.iter().filter(|b| usual(b)).count() < 3;
+        let cut = |b: &u8| {
+            usual(b) || odd && matches!(b, b':' | b'/' | b'_' | b'|' | b'-' | b'~' | b'^' | b'#' | b'.')
+        };
+        for token in line.split(cut).filter(|t| !t.is_empty()) {
             tokens += 1;
             if tokens <= 3 {
                 site |= roles::site_like(token);
@@ -87,6 +137,29 @@ impl TextReader for Reader {
 
     fn finish(self: Box<Self>) -> Found {
         let dense = self.lettered.max(self.numbered);
+        let in_strings = self.strings.sites();
+        if in_strings > self.limit {
+            let facts = Genotypes {
+                subjects: self.strings.lines.div_ceil(2),
+                sites: in_strings,
+                most_called: in_strings,
+                first_sites: vec![
+                    Site::default();
+                    usize::try_from(in_strings).unwrap_or(keep::SITES).min(keep::SITES)
+                ],
+                proof: Some(Proof::NoPositions),
+                coding: "lines of haplotypes".into(),
+                ..Genotypes::default()
+            };
+            let parts = vec![Part::Genotypes(facts)];
+            return Found {
+                kind: "haplotypes".into(),
+                parts,
+                rows: self.strings.lines,
+                unit: "lines",
+                ..Found::default()
+            };
+        }
         if dense < 3 && self.widest <= self.limit {
             return Found::nothing();
         }

@@ -4,6 +4,8 @@
 //! a file here with `pub fn plausible(sample, context) -> Option<Box<dyn TextReader>>`, and a line in [`choose`].
 
 pub mod bed;
+mod carriers;
+mod comments;
 pub mod counts;
 mod dense;
 mod digits;
@@ -98,6 +100,7 @@ pub fn choose(sample: &Sample<'_>, context: &Context<'_>) -> Vec<Box<dyn TextRea
         vcf::plausible(sample, context),
         listings::plausible(sample, context),
         digits::plausible(sample, context),
+        carriers::plausible(sample, context),
         reads::plausible(sample, context),
         matrix::plausible(sample, context),
     ];
@@ -112,9 +115,11 @@ pub fn choose(sample: &Sample<'_>, context: &Context<'_>) -> Vec<Box<dyn TextRea
         }
         _ => chosen.extend(results::readers(sample, context)),
     }
+    let watched = comments::watch(context);
     if !known {
         chosen.push(dense::plausible(sample, context));
     }
+    chosen.push(watched);
     chosen
 }
 

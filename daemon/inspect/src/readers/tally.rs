@@ -20,6 +20,11 @@ impl Tally {
         (self.names.len() - 1) as u32
     }
 
+    /// The name behind a number.
+    pub fn named(&self, about: u32) -> &str {
+        self.names.get(about as usize).map_or("", String::as_str)
+    }
+
     /// Counts one occurrence; place and value are only written down for the first few.
     pub fn add(&mut self, what: What, about: u32, example: impl FnOnce() -> (String, String)) {
         self.add_many(what, about, 1, example);

@@ -30,6 +30,7 @@ struct Values {
     unit: usize,
     words: usize,
     counted: usize,
+    percents: usize,
     largest: f64,
 }
 
@@ -46,14 +47,14 @@ impl Grid {
             .filter(|c| values[*c].whole > 0 && values[*c].fractions == 0 && values[*c].words == 0)
             .collect();
         let all: u64 = unknown.iter().flat_map(|c| self.column(*c)).flatten().sum();
-        let across = unknown.len() >= 3 && self.rows_add_up(&unknown);
+        let across = self.parts_of_a_total(&unknown, &values);
         for column in &unknown {
             let numbers: Vec<u64> = self.column(*column).flatten().collect();
             let down = numbers.len() >= 3
                 && numbers.iter().sum::<u64>() == 2 * numbers[numbers.len() - 1]
                 && numbers[numbers.len() - 1] > 0;
             let sums = declared.is_some_and(|n| n > 0 && (all == n || numbers.iter().sum::<u64>() == n));
-            if across || down || (sums && self.roles[*column] == Word::Unknown) {
+            if across.contains(column) || down || (sums && self.roles[*column] == Word::Unknown) {
                 self.roles[*column] = Word::Count;
             }
         }
@@ -113,7 +114,10 @@ impl Grid {
                     v.counted += 1
                 }
                 Read::Suppressed { low, high } => v.counted += usize::from(high != u64::MAX || low > 0),
-                Read::Percent { .. } => v.fractions += 1,
+                Read::Percent { .. } => {
+                    v.fractions += 1;
+                    v.percents += 1;
+                }
                 Read::Words => v.words += 1,
             }
         }
@@ -126,7 +130,13 @@ impl Grid {
         if v.counted * 2 > v.present && v.counted > 0 {
             return Word::Count;
         }
+        // The sign says it, whatever the header does.
+        if v.percents * 2 > v.present {
+            return Word::Percent;
+        }
         match named {
+            // `male`, `case`: a yes or no of one person, unless the numbers are larger.
+            Word::Count if v.unit == numbers && words::is_level(&self.header[column]) => Word::Unknown,
             Word::Count if v.fractions > 0 && v.largest <= 100.0 => Word::Percent,
             Word::Count => Word::Count,
             _ if v.counted > 0 && v.whole > 0 && v.fractions == 0 && v.words * 2 <= v.present => Word::Count,
@@ -134,7 +144,11 @@ impl Grid {
             Word::Category | Word::Attribute if numbers == 0 || self.is_coded(column) => Word::Category,
             // A name does not excuse whole numbers where shares or effects should be.
             Word::Statistic | Word::Extreme
-                if v.fractions == 0 && v.small > 1 && numbers >= 5 && !self.is_coded(column) =>
+                if v.fractions == 0
+                    && v.small > 0
+                    && numbers >= 2
+                    && !self.is_coded(column)
+                    && !self.is_rising(column) =>
             {
                 Word::Unknown
             }
@@ -149,6 +163,12 @@ impl Grid {
         let first = numbers.first().copied().flatten();
         first.is_some_and(|f| f <= 1)
             && numbers.iter().enumerate().all(|(i, n)| *n == first.map(|f| f + i as u64))
+    }
+
+    /// Points in time: every one later than the last.
+    fn is_rising(&self, column: usize) -> bool {
+        let numbers: Vec<u64> = self.column(column).flatten().collect();
+        numbers.len() == self.cells.len() && numbers.windows(2).all(|w| w[0] < w[1])
     }
 
     /// Codes: a few values without gaps (years, months, stages), or strictly rising.
@@ -168,23 +188,68 @@ impl Grid {
         numbers.is_empty() || (dense && numbers.len() <= 31) || (rising && dense)
     }
 
-    /// In every row the last of these columns is the sum of the others.
-    fn rows_add_up(&self, columns: &[usize]) -> bool {
-        let Some((last, others)) = columns.split_last() else { return false };
+    /// Unexplained columns that add up: to one of themselves in two rows or more, or to a column of counts, with
+    /// other columns of counts or without.
+    fn parts_of_a_total(&self, unknown: &[usize], values: &[Values]) -> Vec<usize> {
+        let counts: Vec<usize> = (0..self.header.len())
+            .filter(|c| self.roles[*c] == Word::Count && values[*c].words == 0 && values[*c].fractions == 0)
+            .collect();
+        if unknown.is_empty() || unknown.len() + counts.len() > 64 {
+            return Vec::new();
+        }
+        let proven = |total: usize, parts: &[usize]| {
+            let named = counts.contains(&total);
+            parts.len() >= 2 && self.rows_add_up(parts, total) >= if named { 1 } else { 2 }
+        };
+        let all: Vec<usize> = unknown.iter().chain(&counts).copied().collect();
+        for total in &all {
+            let others: Vec<usize> = all.iter().copied().filter(|c| c != total).collect();
+            let among: Vec<usize> = unknown.iter().copied().filter(|c| c != total).collect();
+            if proven(*total, &others) || proven(*total, &among) {
+                return unknown.to_vec();
+            }
+        }
+        Vec::new()
+    }
+
+    /// Rows in which these columns visibly add up to the total; none when one row says otherwise.
+    fn rows_add_up(&self, parts: &[usize], total: usize) -> usize {
         let mut rows = 0;
         for at in 0..self.cells.len() {
             let value = |c: usize| match self.cells[at][c] {
                 Read::Number(n) => Some(n.value as u64),
                 _ => None,
             };
-            let parts: Option<Vec<u64>> = others.iter().map(|c| value(*c)).collect();
-            match (parts, value(*last)) {
-                (Some(parts), Some(total)) if parts.iter().sum::<u64>() == total => rows += 1,
+            let parts: Option<Vec<u64>> = parts.iter().map(|c| value(*c)).collect();
+            match (parts, value(total)) {
+                (Some(parts), Some(total)) if parts.iter().sum::<u64>() == total => {
+                    rows += usize::from(total > 1);
+                }
                 (None, _) | (_, None) => {}
-                _ => return false,
+                _ => return 0,
             }
         }
-        rows >= 2
+        rows
+    }
+
+    /// Does the row's name say that its numbers are one subject's each: a minimum, a percentile?
+    pub fn is_extreme_row(&self, row: usize) -> bool {
+        let Some(0) = (0..self.header.len())
+            .find(|c| matches!(self.cells[row][*c], Read::Words | Read::Percent { .. }))
+        else {
+            return false;
+        };
+        let label = String::from_utf8_lossy(&self.text[row][0]);
+        words::word(&label) == Word::Extreme || matches!(label.trim(), "25%" | "50%" | "75%")
+    }
+
+    /// Does the row's name say that its numbers are people? Then columns without a meaning of their own hold counts.
+    pub fn is_count_row(&self, row: usize) -> bool {
+        let Some(0) = (0..self.header.len()).find(|c| matches!(self.cells[row][*c], Read::Words)) else {
+            return false;
+        };
+        let label = String::from_utf8_lossy(&self.text[row][0]);
+        words::word(&label) == Word::Count && !words::is_level(&label) && !words::is_total(&label)
     }
 
     /// Is this row a total by its label?

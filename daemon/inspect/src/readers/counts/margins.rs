@@ -15,6 +15,8 @@ pub struct Margins {
     pub cells: Vec<Cell>,
     /// The margins.
     pub sums: Vec<Sum>,
+    /// Totals that visible cells fall short of, and by how much: people who are listed nowhere.
+    pub short: Vec<((usize, usize), u64)>,
 }
 
 /// Finds counts and margins.
@@ -23,16 +25,22 @@ pub fn of(grid: &Grid) -> Margins {
     let mut index: BTreeMap<(usize, usize), usize> = BTreeMap::new();
     let counts: Vec<usize> = (0..grid.header.len()).filter(|c| grid.roles[*c] == Word::Count).collect();
     for row in 0..grid.cells.len() {
-        for column in &counts {
-            let cell = match grid.cells[row][*column] {
+        let named = grid.is_count_row(row);
+        for column in 0..grid.header.len() {
+            let by_row =
+                named && matches!(grid.roles[column], Word::Unknown | Word::Feature | Word::Statistic);
+            if !by_row && grid.roles[column] != Word::Count {
+                continue;
+            }
+            let cell = match grid.cells[row][column] {
                 Read::Number(n) if n.value >= 0.0 && n.value.fract() == 0.0 => Cell::Known(n.value as u64),
                 Read::CountPercent { count, .. } | Read::Of { count, .. } => Cell::Known(count),
                 Read::Suppressed { low, high } => Cell::Hidden { low, high },
                 Read::SuppressedPercent { .. } | Read::Empty => HIDDEN,
                 _ => continue,
             };
-            index.insert((row, *column), m.cells.len());
-            m.at.push((row, *column));
+            index.insert((row, column), m.cells.len());
+            m.at.push((row, column));
             m.cells.push(cell);
         }
     }
@@ -136,6 +144,7 @@ fn push(
     if let (Some(sum), Cell::Known(all), true) = (visible, m.cells[total], check)
         && sum != all
     {
+        m.short.extend(all.checked_sub(sum).map(|rest| (m.at[total], rest)));
         return;
     }
     m.sums.push(Sum { parts, total });

@@ -41,7 +41,7 @@ impl Mender {
             return None;
         }
         let grid = self.table.grid();
-        let Margins { at, cells, mut sums } = margins::of(grid);
+        let Margins { at, cells, mut sums, .. } = margins::of(grid);
         // The whole of a column may be known from elsewhere: it counts as a margin nobody printed.
         let mut all = cells.clone();
         for column in 0..grid.header.len() {

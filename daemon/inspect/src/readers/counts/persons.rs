@@ -62,6 +62,15 @@ pub fn persons(grid: &Grid, declared: Option<u64>) -> Option<(Rows, String)> {
         return (!others.is_empty())
             .then_some((if of_features { Rows::Features } else { Rows::Attributes }, shown));
     }
+    if let Some(first) = persons_in_columns(grid) {
+        return Some((Rows::Attributes, format!("one column a subject: {first}")));
+    }
+    if is_pairs(grid) {
+        return Some((
+            Rows::Features,
+            format!("{rows} x {rows} values, the same above and below the diagonal"),
+        ));
+    }
     if features && coordinates_named(grid) && !has_counts {
         return Some((Rows::Features, String::new()));
     }
@@ -83,6 +92,34 @@ fn pairs(grid: &Grid) -> bool {
     let names: Vec<String> =
         grid.header.iter().map(|h| h.trim_start_matches('#').to_ascii_lowercase()).collect();
     names.iter().any(|n| n == "iid1" || n == "id1") && names.iter().any(|n| n == "iid2" || n == "id2")
+}
+
+/// A table turned on its side: the header names persons.
+fn persons_in_columns(grid: &Grid) -> Option<&str> {
+    const FEWEST: usize = 10;
+    let person = |h: &&String| {
+        let name = h.as_bytes();
+        // Quantiles and numbers of people are named alike.
+        let quantile = name.len() < 4 && matches!(name.first(), Some(b'p' | b'n' | b'N'));
+        roles::person_like(name) && !roles::site_like(name) && !quantile
+    };
+    let named: BTreeSet<&String> = grid.header.iter().filter(person).collect();
+    let many = grid.named && named.len() >= FEWEST && named.len() * 10 >= (grid.header.len() - 1) * 8;
+    many.then(|| grid.header.iter().find(person).map(String::as_str)).flatten()
+}
+
+/// A square of numbers that is the same above and below its diagonal: distances or relatedness of pairs.
+fn is_pairs(grid: &Grid) -> bool {
+    let n = grid.text.len();
+    if grid.named || n < 4 || grid.header.len() != n {
+        return false;
+    }
+    let number = |r: usize, c: usize| match grid.cells[r][c] {
+        Read::Number(n) => Some(n.value),
+        _ => None,
+    };
+    let even = |r: usize, c: usize| number(r, c).is_some() && number(r, c) == number(c, r);
+    (0..n).all(|r| (0..r).all(|c| even(r, c)))
 }
 
 fn coordinates_named(grid: &Grid) -> bool {

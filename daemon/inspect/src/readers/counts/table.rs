@@ -184,6 +184,11 @@ impl CountTable {
             }
             None => self.tally.add(What::Unsolved, self.everything, || (String::new(), String::new())),
         }
+        for ((row, column), rest) in m.short.iter().filter(|(_, rest)| is_small(policy, *rest)) {
+            let about = self.tally.name(&grid.header[*column]);
+            let value = format!("{rest} = this total less the listed rows");
+            self.tally.add(What::DerivedCount, about, || (grid.place(*row, *column), value));
+        }
     }
 
     /// Percentages whose base is known, declared, or follows from the other rows.
@@ -238,6 +243,12 @@ impl CountTable {
                     continue;
                 };
                 let Some((low, high)) = implied::percent_of(percent, decimals, base) else { continue };
+                // A share of nearly all is as telling about the others.
+                if low < base && base - low < policy.counts.minimum && percent < 100.0 {
+                    let value =
+                        format!("{percent} % of {base} leave {} to {}", base - high.min(base), base - low);
+                    self.tally.add(What::MaybeImpliedCount, about, || (grid.place(row, column), value));
+                }
                 let what = if high == 0 {
                     What::ZeroCount
                 } else if high < policy.counts.minimum {
@@ -318,8 +329,15 @@ impl CountTable {
             let numbers = grid.cells.iter().filter(|r| matches!(r[column], Read::Number(_))).count();
             for row in 0..grid.cells.len() {
                 let text = &grid.text[row][column];
+                if column > 0
+                    && matches!(grid.cells[row][column], Read::Number(_))
+                    && grid.is_extreme_row(row)
+                {
+                    self.tally.add(What::Extreme, about, || (grid.place(row, column), shown(text)));
+                    continue;
+                }
                 match (grid.roles[column], grid.cells[row][column]) {
-                    (Word::Count, Read::Words) if numbers > 0 => {
+                    (Word::Count, Read::Words) if numbers > 0 && !is_mean(text) => {
                         self.tally.add(What::Unparsed, about, || (grid.place(row, column), shown(text)));
                     }
                     (Word::Count, Read::Number(n)) if n.value.fract() != 0.0 || n.value < 0.0 => {
@@ -364,6 +382,12 @@ impl CountTable {
             }
         }
     }
+}
+
+/// `54.2 (10.1)`: a mean and its deviation among counts, as the first table of every paper has them.
+fn is_mean(text: &[u8]) -> bool {
+    let Some(open) = memchr::memchr2(b'(', b'[', text) else { return false };
+    printed::parse(text[..open].trim_ascii()).is_some_and(|n| n.value.fract() != 0.0)
 }
 
 /// Columns that a header names as attributes of persons.

@@ -242,6 +242,7 @@ fn is_count(word: &str) -> bool {
         "weighted_n",
     ];
     NAMES.contains(&word)
+        || is_level(word)
         || ["n_", "num_", "number_of_", "no_of_", "count_", "total_"].iter().any(|p| word.starts_with(p))
         || ["_n", "_count", "_counts", "_cnt", "_freq", "_total", "_events", "_cases", "_num"]
             .iter()
@@ -392,6 +393,14 @@ fn is_feature(word: &str) -> bool {
         || word == "prs"
 }
 
+/// A level whose column in a table holds people, and in a list of people a yes or no.
+pub fn is_level(header: &str) -> bool {
+    matches!(
+        spelling(header.as_bytes()).as_str(),
+        "male" | "female" | "男" | "女" | "case" | "control" | "exposed" | "unexposed" | "alive" | "dead"
+    )
+}
+
 /// Does a label say that its row or column is a total?
 pub fn is_total(label: &str) -> bool {
     matches!(
@@ -441,7 +450,6 @@ mod tests {
     #[test]
     fn counts_are_known_by_their_words() {
         for header in [
-            "N",
             "n",
             "Freq",
             "count",

@@ -341,6 +341,10 @@ impl Group {
         if counted == 1 && c.other_copies.is_none() {
             said.counted = first.zip(alleles);
         }
+        if let Some(words) = alleles.and_then(|all| super::difference::contradiction(c, row, all)) {
+            tally.add(What::Unparsed, self.about, || ((row.place)(), words));
+            said.offends = true;
+        }
         // Several alternative alleles: what is left is the reference allele.
         if counted > 1 && c.other_copies.is_none() && c.slashes.is_empty() && alleles.is_some() {
             let rest = allele(policy, total, all, all_subjects).carriers;

@@ -1,5 +1,6 @@
 //! Tables of sites: allele frequencies, genotype counts, association results (`5-4(2)(ii)`).
 
+mod difference;
 mod group;
 mod info;
 mod plan;

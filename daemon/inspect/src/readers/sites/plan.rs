@@ -133,5 +133,9 @@ pub fn also_left_out(tally: &Tally) -> (String, String) {
             words.1 += &format!("。除いた行: {ja}");
         }
     }
+    if tally.number(What::ExtraDigits) > 0 {
+        words.0 += "; surplus digits rounded away";
+        words.1 += "。余分な桁は丸めました";
+    }
     words
 }

@@ -152,6 +152,8 @@ fn fixed(word: &str, tests: bool, groups: &mut Groups) -> Option<Role> {
         | "ma_count"
         | "expected_minor_alleles" => everybody(Role::Copies),
         "c2" | "ref_ct" => everybody(Role::OtherCopies),
+        "c_a" => Some(Role::Copies(groups.index("case"))),
+        "c_u" => Some(Role::Copies(groups.index("control"))),
         "a1_case_ct" => Some(Role::Copies(groups.index("case"))),
         "a1_ctrl_ct" => Some(Role::Copies(groups.index("control"))),
         "mleac" => Some(Role::Copies(groups.index("mle"))),
@@ -220,6 +222,9 @@ fn is_p_value(word: &str) -> bool {
                 | "fdr_bh"
                 | "fdr_by"
                 | "bonf"
+                | "holm"
+                | "sidak_ss"
+                | "sidak_sd"
                 | "emp1"
                 | "emp2"
         )

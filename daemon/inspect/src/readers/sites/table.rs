@@ -3,8 +3,12 @@
 //! The first rows are kept back to learn how the columns are rounded and how many chromosomes unstated denominators
 //! have; then rows are judged as they stream by.
 
-use super::group::{Group, Row};
-use super::plan::{also_left_out, is_permutation, kind, plan, site_column, word_of};
+mod copy;
+mod learn;
+
+use super::difference;
+use super::group::{Group, Row, Said};
+use super::plan::{kind, plan, site_column};
 use super::profile::Profile;
 use super::roles::{self, Groups, Role};
 use crate::lines::{self, Block};
@@ -12,9 +16,7 @@ use crate::readers::tally::{Tally, words};
 use crate::readers::{Context, Flow, Found, Sample, TextReader, printed};
 use crate::shape::Delimiter;
 use sekisho_policy::facts::{Part, Problem, ProblemKind, Statistics, What};
-use sekisho_policy::implied::{self, Rounding};
-use sekisho_policy::numbers::grouped;
-use sekisho_policy::rules::small_frequencies::{Ploidy, safe_copies};
+use sekisho_policy::rules::small_frequencies::Ploidy;
 use sekisho_policy::schema::Policy;
 use std::collections::BTreeMap;
 
@@ -32,6 +34,7 @@ pub struct SiteTable {
     data_from: u64,
     roles: Vec<Role>,
     groups: Vec<Group>,
+    said: Vec<Said>,
     profiles: Vec<(usize, Profile)>,
     tests: Option<usize>,
     chrom: Option<usize>,
@@ -128,6 +131,7 @@ impl SiteTable {
             id: position(Role::Id).or_else(|| site_column(&shape.rows)),
             groups: plan(&shape.header, &found, &groups, &mut tally),
             roles: found,
+            said: Vec::new(),
             profiles: Vec::new(),
             tests,
             declared: info.and_then(|i| i.subjects).or(context.request.subjects),
@@ -144,29 +148,6 @@ impl SiteTable {
             copy: copy.then(Vec::new),
             spans: Vec::new(),
         })
-    }
-
-    /// Takes what the filtered copy has gained.
-    pub fn take_copy(&mut self) -> Vec<u8> {
-        self.copy.as_mut().map(std::mem::take).unwrap_or_default()
-    }
-
-    /// The filtered copy in words, after the last row. `None`: it would not help.
-    pub fn copied(&mut self) -> Option<(String, String)> {
-        self.learn();
-        let unfixable =
-            [What::UnknownSubjects, What::SubjectsRefuted, What::UnclearCounts, What::UnclearFractions];
-        self.close();
-        if self.kept == 0 || unfixable.iter().any(|w| self.tally.number(*w) > 0) {
-            return None;
-        }
-        let floor = safe_copies(self.policy.counts.minimum).0;
-        let (kept, rows) = (grouped(self.kept), grouped(self.rows));
-        let (en, ja) = also_left_out(&self.tally);
-        Some((
-            format!("sites with minor allele count ≥ {floor} kept: {kept} of {rows}{en}"),
-            format!("マイナーアレル数 {floor} 以上の部位を残しました: {rows} 部位中 {kept}{ja}"),
-        ))
     }
 
     fn lines(&mut self, text: &[u8], first: u64) {
@@ -207,10 +188,15 @@ impl SiteTable {
             self.tests.is_some_and(|t| matches!(field(t), b"ALLELIC" | b"TREND" | b"allelic" | b"trend"));
         let row = Row { fields: &field, ploidy, place: &place, slashes_are_alleles };
         let (mut offends, mut broken) = (false, false);
+        self.said.clear();
         for group in &self.groups {
             let said = group.judge(&row, &self.policy, &mut self.tally);
             offends |= said.offends;
             broken |= said.broken;
+            self.said.push(said);
+        }
+        if self.said.len() > 1 {
+            offends |= difference::rest(&self.groups, &self.said, &row, &self.policy, &mut self.tally);
         }
         let mut long = None;
         let digits = self.policy.numbers.significant_digits;
@@ -265,207 +251,6 @@ impl SiteTable {
     fn loose(&self, column: usize) -> bool {
         let name = self.header[column].to_ascii_lowercase();
         !name.starts_with('p')
-    }
-
-    fn write(&mut self, line: &[u8]) {
-        if let Some(copy) = &mut self.copy {
-            copy.extend_from_slice(line);
-            copy.push(b'\n');
-        }
-    }
-
-    fn write_rounded(&mut self, line: &[u8], spans: &[(usize, usize)]) {
-        let digits = self.policy.numbers.significant_digits;
-        let Some(copy) = &mut self.copy else { return };
-        let mut from = 0;
-        for ((start, length), role) in spans.iter().zip(&self.roles) {
-            let text = &line[*start..start + length];
-            let rounds = !matches!(role, Role::Place | Role::Id | Role::Label | Role::Chrom | Role::Allele);
-            let number = printed::parse(text).filter(|n| rounds && !n.whole && n.significant > digits);
-            if let Some(short) = number.and_then(|_| printed::rounded(text, digits)) {
-                copy.extend_from_slice(&line[from..*start]);
-                copy.extend_from_slice(short.as_bytes());
-                from = start + length;
-            }
-        }
-        copy.extend_from_slice(&line[from..]);
-        copy.push(b'\n');
-    }
-
-    /// Learns from the rows held back, then judges them.
-    fn learn(&mut self) {
-        if self.learned {
-            return;
-        }
-        self.learned = true;
-        let held = std::mem::take(&mut self.held);
-        let columns = self.header.len();
-        let mut samples: Vec<Vec<(f64, u32)>> = vec![Vec::new(); columns];
-        let mut shapes = vec![Profile::default(); columns];
-        let mut constant: Vec<Option<Option<u64>>> = vec![None; columns];
-        for (at, line) in lines::split(&held).enumerate() {
-            let number = self.held_from + at as u64;
-            if number < self.data_from || line.is_empty() || self.delimiter.count(line) != columns {
-                continue;
-            }
-            for (column, text) in self.delimiter.fields(line).enumerate() {
-                shapes[column].add(text, number, self.policy.counts.minimum);
-                let whole = printed::count(text);
-                let seen = constant[column].get_or_insert(whole);
-                if *seen != whole {
-                    *seen = None;
-                }
-                for part in text.split(|b| *b == b',') {
-                    if let Some(n) = printed::parse(part).filter(|n| (0.0..=1.0).contains(&n.value)) {
-                        samples[column].push((n.value, n.decimals));
-                    }
-                }
-            }
-        }
-        self.doubt(&shapes, &samples, &constant);
-        self.denominators(&samples, &constant);
-        self.profiles = (0..columns)
-            .filter(|c| self.roles[*c] == Role::Unknown)
-            .map(|c| (c, Profile::default()))
-            .collect();
-        let from = self.held_from;
-        self.lines(&held, from);
-    }
-
-    /// Roles by value: a name does not excuse values that are something else.
-    fn doubt(&mut self, shapes: &[Profile], samples: &[Vec<(f64, u32)>], constant: &[Option<Option<u64>>]) {
-        let stated: Vec<u64> = (0..self.roles.len())
-            .filter_map(|c| match self.roles[c] {
-                Role::Alleles(_) => constant[c].flatten(),
-                Role::Subjects(_) => constant[c].flatten().map(|n| n.saturating_mul(2)),
-                _ => None,
-            })
-            .chain(self.declared.map(|n| n.saturating_mul(2)))
-            .collect();
-        for (column, shape) in shapes.iter().enumerate() {
-            let values = shape.whole + shape.fractions + shape.outside;
-            // Effects and scores are hardly ever whole numbers, let alone all of them.
-            let counts = shape.may_be_counts()
-                && shape.whole == shape.present
-                && (shape.small_above_one > 0 || values >= 20);
-            let disguised = match self.roles[column] {
-                Role::Statistic => counts,
-                // Fractions that share a denominator are frequencies, whatever their name.
-                Role::Fraction if !is_permutation(&self.header[column]) => {
-                    let sample = &samples[column];
-                    shape.small_above_one > 0
-                        || Rounding::of_column(sample).is_some_and(|r| {
-                            stated.iter().any(|n| implied::shares(sample, r, *n))
-                                || implied::denominator(sample, r).is_some()
-                        })
-                }
-                // Rates of missing genotypes are small, and of people, not of chromosomes.
-                Role::MissingRate => {
-                    let sample = &samples[column];
-                    let odd = Rounding::of_column(sample).is_some_and(|r| {
-                        stated
-                            .iter()
-                            .any(|n| implied::shares(sample, r, *n) && !implied::shares(sample, r, n / 2))
-                    });
-                    odd || sample.iter().filter(|(v, _)| *v > 0.2).count() * 4 > sample.len().max(4)
-                }
-                Role::Label => {
-                    shape.numeric() && (shape.may_be_counts() && shape.small > 3 || shape.may_be_fractions())
-                }
-                _ => false,
-            };
-            // Errors codes and the like: words or nothing.
-            if disguised {
-                self.roles[column] = Role::Unknown;
-            }
-        }
-        // Without any named frequency, columns of fractions are taken for what a declared number makes of them.
-        let named = self.groups.iter().any(|g| g.needs_subjects() || !g.columns.copies.is_empty());
-        if !named && self.declared.is_some() {
-            for (column, shape) in shapes.iter().enumerate() {
-                if self.roles[column] == Role::Unknown && shape.may_be_fractions() {
-                    let about = self.tally.name(&self.header[column]);
-                    let mut group = Group { about, declared: self.declared, ..Group::default() };
-                    group.columns.frequencies.push((column, None));
-                    self.groups.push(group);
-                    self.roles[column] = Role::Frequency(u32::MAX);
-                }
-            }
-        }
-    }
-
-    fn denominators(&mut self, samples: &[Vec<(f64, u32)>], constant: &[Option<Option<u64>>]) {
-        let mut groups = std::mem::take(&mut self.groups);
-        for (at, group) in groups.iter_mut().enumerate() {
-            for (column, rounding) in group.columns.frequencies.iter_mut().chain(&mut group.columns.fractions)
-            {
-                *rounding = Rounding::of_column(&samples[*column]);
-            }
-            let name = word_of(&self.header, group);
-            if group.declared.is_none() {
-                group.declared =
-                    self.declared_groups.get(&name).copied().or(if at == 0 { self.declared } else { None });
-            }
-            let inferred = group
-                .columns
-                .frequencies
-                .iter()
-                .find_map(|(column, rounding)| implied::denominator(&samples[*column], (*rounding)?));
-            let printed_number = group.columns.alleles.and_then(|c| constant[c]).flatten().or_else(|| {
-                group.columns.subjects.and_then(|c| constant[c]).flatten().map(|n| n.saturating_mul(2))
-            });
-            let has_column = group.columns.alleles.is_some()
-                || group.columns.subjects.is_some()
-                || group.columns.other_copies.is_some();
-            let about = group.about;
-            let stated =
-                printed_number.or(group.declared.filter(|_| !has_column).map(|n| n.saturating_mul(2)));
-            if let (Some(found), Some(stated)) = (inferred, stated) {
-                // Every fraction is a multiple of one over far fewer chromosomes than stated.
-                if found != stated && found.saturating_mul(2) != stated
-                    || (found * 2 == stated && !has_column)
-                {
-                    self.tally.add(What::SubjectsRefuted, about, || {
-                        (
-                            "whole column".into(),
-                            format!("stated {stated} chromosomes, the fractions are of {found}"),
-                        )
-                    });
-                    group.inferred = Some(found).filter(|_| !has_column);
-                }
-            }
-            if !has_column && group.declared.is_none() {
-                group.inferred = inferred;
-            }
-            let ratio = !group.columns.copies.is_empty() && !group.columns.frequencies.is_empty();
-            if group.needs_subjects()
-                && !has_column
-                && !ratio
-                && group.inferred.is_none()
-                && group.declared.is_none()
-            {
-                let names: Vec<&str> =
-                    group.columns.frequencies.iter().map(|(c, _)| self.header[*c].as_str()).collect();
-                let value = names.join(", ");
-                // Copies beside the fraction are judged by themselves; the group is still unknown.
-                self.tally.add(What::UnknownSubjects, about, || (String::new(), value));
-            }
-            if self.subjects.is_empty() {
-                self.subjects = match (group.inferred, group.declared.filter(|_| !has_column)) {
-                    (Some(n), _) => format!("inferred from the fractions: {} chromosomes", grouped(n)),
-                    (None, Some(n)) => format!("declared: {}", grouped(n)),
-                    _ if has_column => "printed in the file".into(),
-                    _ => String::new(),
-                };
-            }
-        }
-        // Effects and p-values are statistics about people, too: about how many must be known.
-        if self.tally.number(What::UnknownSubjects) == 0 && !groups.iter().any(Group::is_numbered) {
-            self.tally.add(What::UnknownSubjects, self.everything, || {
-                (String::new(), "no number of subjects".into())
-            });
-        }
-        self.groups = groups;
     }
 
     /// Evidence about whole columns.

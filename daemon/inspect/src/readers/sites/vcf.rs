@@ -1,16 +1,19 @@
 //! VCF without subjects: AC, AN, AF, NS, MAC, nhomalt, AC_Het, AC_Hom, AC_Hemi, and every `AC_<group>` with its `AN_<group>`.
 
-use super::group::{Group, Row};
+mod copy;
+mod learn;
+
+use super::difference;
+use super::group::{Group, Row, Said};
 use super::info::info_role;
-use super::plan::{also_left_out, everybody_suffices, plan};
+use super::plan::plan;
 use super::profile::Profile;
 use super::roles::{self, Groups, Role};
 use crate::lines::{self, Block};
 use crate::readers::tally::{Tally, words};
+use crate::readers::text::scan;
 use crate::readers::{Context, Flow, Found, Sample, TextReader, printed};
 use sekisho_policy::facts::{Part, Problem, ProblemKind, Statistics, What};
-use sekisho_policy::implied::{self, Rounding};
-use sekisho_policy::numbers::grouped;
 use sekisho_policy::rules::small_frequencies::{Ploidy, safe_copies};
 use sekisho_policy::schema::Policy;
 use std::collections::BTreeSet;
@@ -19,6 +22,8 @@ use std::collections::BTreeSet;
 const LEARN_BYTES: usize = 1 << 20;
 /// Most INFO keys followed.
 const MOST_KEYS: usize = 512;
+/// Values longer than this are looked at for what is written into them.
+const LONGEST_RUN: usize = 40;
 /// Longest value of a key that is not words about the variant.
 const LONGEST_WORD: usize = 4096;
 
@@ -29,6 +34,7 @@ pub struct SitesVcf {
     keys: Vec<String>,
     roles: Vec<Role>,
     groups: Vec<Group>,
+    said: Vec<Said>,
     names: Groups,
     planned: usize,
     profiles: Vec<Profile>,
@@ -69,6 +75,7 @@ impl SitesVcf {
             keys: Vec::new(),
             roles: Vec::new(),
             groups: Vec::new(),
+            said: Vec::new(),
             names,
             planned: 0,
             profiles: Vec::new(),
@@ -88,32 +95,6 @@ impl SitesVcf {
             copy: copy.then(Vec::new),
             left_out: BTreeSet::new(),
         })
-    }
-
-    /// Takes what the filtered copy has gained.
-    pub fn take_copy(&mut self) -> Vec<u8> {
-        self.copy.as_mut().map(std::mem::take).unwrap_or_default()
-    }
-
-    /// The filtered copy in words, after the last row. `None`: it would not help.
-    pub fn copied(&mut self) -> Option<(String, String)> {
-        self.learn();
-        if self.kept == 0 || self.tally.number(What::SubjectsRefuted) > 0 {
-            return None;
-        }
-        let floor = safe_copies(self.policy.counts.minimum).0;
-        let (kept, rows) = (grouped(self.kept), grouped(self.rows));
-        let names: Vec<&str> = self.left_out.iter().map(|k| self.keys[*k].as_str()).collect();
-        let also = also_left_out(&self.tally);
-        let (mut en, mut ja) = (
-            format!("sites with minor allele count ≥ {floor} kept: {kept} of {rows}{}", also.0),
-            format!("マイナーアレル数 {floor} 以上の部位を残しました: {rows} 部位中 {kept}{}", also.1),
-        );
-        if !names.is_empty() {
-            en += &format!("; INFO keys left out: {}", names.join(", "));
-            ja += &format!("。除いた INFO キー: {}", names.join(", "));
-        }
-        Some((en, ja))
     }
 
     /// The number of an INFO key, with its role when it is new.
@@ -221,10 +202,15 @@ impl SitesVcf {
             slashes_are_alleles: false,
         };
         let (mut offends, mut broken) = (false, false);
+        self.said.clear();
         for group in &self.groups {
             let said = group.judge(&row, &self.policy, &mut self.tally);
             offends |= said.offends;
             broken |= said.broken;
+            self.said.push(said);
+        }
+        if self.said.len() > 1 {
+            offends |= difference::rest(&self.groups, &self.said, &row, &self.policy, &mut self.tally);
         }
         for (key, role) in self.roles.iter().enumerate() {
             let (from, to) = values.get(key).copied().unwrap_or((usize::MAX, 0));
@@ -236,8 +222,21 @@ impl SitesVcf {
                     self.profiles[key].add(part, number, self.policy.counts.minimum);
                 }
             }
+            let value = &line[from..to];
+            if value.len() > LONGEST_RUN {
+                if *role == Role::Unknown {
+                    scan::encoded(value, number, self.everything, &mut self.tally);
+                } else if scan::digits(value) {
+                    self.tally.add(What::EncodedText, self.everything, || (place(), words(value)));
+                }
+            }
             if to - from > LONGEST_WORD {
                 self.tally.add(What::EncodedText, self.everything, || (place(), words(&line[from..to])));
+            }
+        }
+        for column in [2, 5, 6] {
+            if field(column).len() > LONGEST_RUN {
+                scan::encoded(field(column), number, self.everything, &mut self.tally);
             }
         }
         if fixed[2].1 - fixed[2].0 > LONGEST_WORD || fixed[6].1 - fixed[6].0 > LONGEST_WORD {
@@ -254,34 +253,6 @@ impl SitesVcf {
         }
     }
 
-    fn write(&mut self, line: &[u8]) {
-        if let Some(copy) = &mut self.copy {
-            copy.extend_from_slice(line);
-            copy.push(b'\n');
-        }
-    }
-
-    /// The line without the INFO keys that cannot be judged.
-    fn write_without(&mut self, line: &[u8], (from, to): (usize, usize)) {
-        let Some(copy) = &mut self.copy else { return };
-        copy.extend_from_slice(&line[..from]);
-        let before = copy.len();
-        for entry in line[from..to].split(|b| *b == b';') {
-            let name = entry.split(|b| *b == b'=').next().unwrap_or_default();
-            if !self.left_out.iter().any(|k| self.keys[*k].as_bytes() == name) {
-                if copy.len() > before {
-                    copy.push(b';');
-                }
-                copy.extend_from_slice(entry);
-            }
-        }
-        if copy.len() == before {
-            copy.push(b'.');
-        }
-        copy.extend_from_slice(&line[to..]);
-        copy.push(b'\n');
-    }
-
     /// Groups for the keys met so far.
     fn replan(&mut self) {
         let mut fresh = plan(&self.keys, &self.roles, &self.names, &mut self.tally);
@@ -294,79 +265,6 @@ impl SitesVcf {
         }
         self.groups = fresh;
         self.planned = self.keys.len();
-    }
-
-    /// Learns rounding and unstated denominators from the rows held back, then judges them.
-    fn learn(&mut self) -> Flow {
-        if self.learned {
-            return Flow::More;
-        }
-        self.learned = true;
-        let held = std::mem::take(&mut self.held);
-        let mut samples: Vec<Vec<(f64, u32)>> = Vec::new();
-        for line in lines::split(&held).filter(|l| !l.is_empty() && l[0] != b'#') {
-            let info = line.split(|b| *b == b'\t').nth(7).unwrap_or_default();
-            for (at, entry) in info.split(|b| *b == b';').enumerate() {
-                let Some(equals) = memchr::memchr(b'=', entry) else { continue };
-                let key = self.key(&entry[..equals], at);
-                if key == usize::MAX {
-                    continue;
-                }
-                samples.resize(self.keys.len().max(samples.len()), Vec::new());
-                if matches!(self.roles[key], Role::Frequency(_)) {
-                    for part in entry[equals + 1..].split(|b| *b == b',') {
-                        if let Some(n) = printed::parse(part).filter(|n| (0.0..=1.0).contains(&n.value)) {
-                            samples[key].push((n.value, n.decimals));
-                        }
-                    }
-                }
-            }
-        }
-        samples.resize(self.keys.len(), Vec::new());
-        self.replan();
-        self.denominators(&samples);
-        if self.copy.is_some() {
-            self.left_out.extend((0..self.keys.len()).filter(|k| self.roles[*k] == Role::Unknown));
-        }
-        let from = self.held_from;
-        self.lines(&held, from)
-    }
-
-    fn denominators(&mut self, samples: &[Vec<(f64, u32)>]) {
-        let numbered = |g: &Group| g.columns.alleles.is_some() || g.columns.subjects.is_some();
-        let everybody = self.groups.first().is_some_and(numbered);
-        let mut silent = Vec::new();
-        for (at, group) in self.groups.iter_mut().enumerate() {
-            for (column, rounding) in &mut group.columns.frequencies {
-                *rounding = Rounding::of_column(&samples[*column]);
-            }
-            let name = &self.names.names()[at];
-            let declared = self.declared_groups.iter().find(|(k, _)| k == name).map(|(_, n)| *n);
-            group.declared = declared.or(if at == 0 { self.declared } else { None });
-            if !numbered(group) && group.declared.is_none() {
-                group.inferred = group
-                    .columns
-                    .frequencies
-                    .iter()
-                    .find_map(|(column, rounding)| implied::denominator(&samples[*column], (*rounding)?));
-            }
-            let known = numbered(group) || group.declared.is_some() || group.inferred.is_some();
-            let unknown = group.needs_subjects() && !known && group.columns.copies.is_empty();
-            if unknown && !(everybody && everybody_suffices(group, samples, &self.policy)) {
-                silent.push(at);
-            }
-        }
-        for at in silent {
-            let columns: Vec<usize> = self.groups[at].columns.frequencies.iter().map(|(c, _)| *c).collect();
-            if self.copy.is_some() {
-                self.left_out.extend(columns);
-                self.groups[at].columns.frequencies.clear();
-            } else {
-                let names: Vec<&str> = columns.iter().map(|c| self.keys[*c].as_str()).collect();
-                let value = names.join(", ");
-                self.tally.add(What::UnknownSubjects, self.groups[at].about, || (String::new(), value));
-            }
-        }
     }
 
     fn close(&mut self) {

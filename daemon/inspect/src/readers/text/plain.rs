@@ -10,6 +10,9 @@ use sekisho_policy::facts::{Part, Statistics, What};
 use sekisho_policy::rules::small_counts::is_small;
 use sekisho_policy::schema::Policy;
 
+/// Longest name of a site.
+const LONGEST_SITE: usize = 80;
+
 /// Signs of a program's log, found at its beginning.
 const SIGNS: [&str; 14] = [
     "Options in effect",
@@ -43,6 +46,8 @@ pub struct Plain {
     everything: u32,
     lines: u64,
     clear: u64,
+    /// Lines that are the name of a site and nothing else.
+    sites: u64,
     /// The first line names a column of counts.
     counts: bool,
 }
@@ -52,7 +57,21 @@ impl Plain {
     pub fn new(context: &Context<'_>, log: bool) -> Self {
         let mut tally = Tally::default();
         let everything = tally.name("");
-        Self { policy: context.policy.clone(), log, tally, everything, lines: 0, clear: 0, counts: false }
+        Self {
+            policy: context.policy.clone(),
+            log,
+            tally,
+            everything,
+            lines: 0,
+            clear: 0,
+            sites: 0,
+            counts: false,
+        }
+    }
+
+    /// Names of sites, one a line, perhaps under a heading: what a selection of sites is.
+    fn only_sites(&self) -> bool {
+        self.sites > 1 && self.sites == self.lines
     }
 
     fn line(&mut self, text: &[u8], number: u64) {
@@ -71,7 +90,10 @@ impl Plain {
                 self.tally.add(What::SmallCount, self.everything, || (format!("line {number}"), words(cell)));
             }
         }
-        if !self.log && scan::has_number(text) {
+        if crate::roles::site_like(text.trim_ascii()) && text.len() < LONGEST_SITE {
+            self.sites += 1;
+            self.clear += 1;
+        } else if !self.log && scan::has_number(text) {
             self.tally.add(What::UnclearText, self.everything, || (format!("line {number}"), words(text)));
         } else {
             self.clear += 1;
@@ -90,10 +112,15 @@ impl TextReader for Plain {
     fn finish(mut self: Box<Self>) -> Found {
         if self.log {
             self.tally.add(What::RunLog, self.everything, || (String::new(), String::new()));
+        } else if self.only_sites() {
+            // A selection of sites, or the sites at which somebody differs: the names alone cannot tell.
+            let value = format!("{} names of sites", self.sites);
+            self.tally.add(What::UnclearText, self.everything, || ("whole text".into(), value));
         } else if self.tally.number(What::UnclearText) == 0 {
             // Words alone: nobody but a person can tell what they say.
             self.tally.add(What::UnclearText, self.everything, || ("whole text".into(), String::new()));
         }
+        let only_sites = self.only_sites();
         let table = Statistics {
             rows: self.lines,
             clear: self.clear,
@@ -101,7 +128,11 @@ impl TextReader for Plain {
             subjects: String::new(),
             evidence: self.tally.evidence(),
         };
-        let kind = if self.log { "run_log" } else { "text" };
+        let kind = match (self.log, only_sites) {
+            (true, _) => "run_log",
+            (false, true) => "site_names",
+            (false, false) => "text",
+        };
         Found {
             kind: kind.into(),
             rows: self.lines,

@@ -35,9 +35,18 @@ pub fn encoded(text: &[u8], number: u64, about: u32, tally: &mut Tally) {
             && run.iter().filter(|b| **b == b'/').count() * 12 < run.len();
         let dna = run.len() >= LONGEST_DNA && letters(&|b| b"ACGTNacgtn".contains(&b));
         let escaped = run.windows(2).filter(|w| w == b"\\x").count() >= 8;
-        if encoded || dna || escaped {
+        if encoded || dna || escaped || digits(run) {
             tally.add(What::EncodedText, about, || (place(), words(&run[..run.len().min(24)])));
         }
+    }
+}
+
+/// A long run of genotype digits, which no number is.
+pub fn digits(run: &[u8]) -> bool {
+    run.len() >= LONGEST_DNA && run.iter().all(|b| matches!(b, b'0' | b'1' | b'2' | b'9' | b'.')) && {
+        let points = run.iter().filter(|b| **b == b'.').count();
+        // A number has one point, and is not written with zeros alone.
+        points != run.len() && run.iter().any(|b| matches!(b, b'1' | b'2'))
     }
 }
 
