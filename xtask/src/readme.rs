@@ -40,12 +40,17 @@ fn transcripts(readme: &str) -> Vec<&str> {
     lines
 }
 
-/// Replaces every word that holds a digit by `0`, and runs of blanks by one: what is left are the words.
+/// Replaces every word that is of the moment (ids, times, digests, process ids) by `0`, and runs of blanks by one: what is left are the words.
 fn blurred(line: &str) -> String {
     let words = line.split_whitespace().map(|word| {
         let moment = word.len() > 6 && word.bytes().filter(u8::is_ascii_digit).count() >= 2;
         let time = word.bytes().filter(|b| *b == b':').count() == 2;
-        if moment || time || word.bytes().all(|b| b.is_ascii_digit() || b == b'.') { "0" } else { word }
+        let process = word.starts_with('(') && word.bytes().all(|b| b.is_ascii_digit() || b"()".contains(&b));
+        if moment || time || process || word.bytes().all(|b| b.is_ascii_digit() || b == b'.') {
+            "0"
+        } else {
+            word
+        }
     });
     words.collect::<Vec<_>>().join(" ")
 }

@@ -44,6 +44,8 @@ pub fn describe(event: &Event, booted: Timestamp) -> Denial {
 
 fn object(event: &Event) -> String {
     match event.object {
+        // The kernel asks before it makes the name: there is no inode yet.
+        OBJECT_FILE if event.inode == 0 => format!("`{}` (a new name)", escaped(&event.name)),
         OBJECT_FILE => {
             let (major, minor) = (event.device >> 20, event.device & 0xf_ffff);
             format!("`{}` (device {major}:{minor}, inode {})", escaped(&event.name), event.inode)
