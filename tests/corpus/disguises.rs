@@ -101,6 +101,15 @@ fn genotypes_are_found_in_the_layouts_of_tools_and_between_any_marks() {
             .collect();
         assert_eq!(verdict(&text), "block", "between {mark}");
     }
+    let named: String = (0..60)
+        .map(|k| {
+            let calls = (0..persons).map(|i| format!("HG{i:05}={}", ["0/0", "0/1", "1/1"][call(i, k)]));
+            format!("1\t{}\t{}\n", (k + 1) * 1000, calls.collect::<Vec<_>>().join("\t"))
+        })
+        .collect();
+    assert_eq!(verdict(&named), "block", "bcftools query %SAMPLE=%GT");
+    let coded = named.replace("0/0", "no").replace("0/1", "one").replace("1/1", "both");
+    assert_eq!(verdict(&coded), "review", "a code of its own");
     let mut strings = "12\n60\n".to_owned();
     for i in 0..persons {
         let line: String =

@@ -20,6 +20,9 @@ use sekisho_policy::schema::Policy;
 const MOST_CELLS: usize = 400_000;
 pub const MOST_BYTES: usize = 24 << 20;
 
+/// More columns of words than labels need.
+const MOST_LABELS: usize = 12;
+
 /// Reads a table about people.
 pub struct CountTable {
     policy: Policy,
@@ -324,6 +327,13 @@ impl CountTable {
     fn columns(&mut self, grid: &Grid, policy: &Policy) {
         let minimum = policy.counts.minimum as f64;
         let digits = policy.numbers.significant_digits;
+        // Labels are few; a wide table of words is data in a code of its own.
+        let wordy = |c: &usize| grid.cells.iter().all(|r| matches!(r[*c], Read::Words));
+        let worded = (0..grid.header.len()).filter(wordy).count();
+        if worded > MOST_LABELS && grid.cells.len() > 2 {
+            let value = format!("{worded} columns of words");
+            self.tally.add(What::UnclearText, self.everything, || ("table".into(), value));
+        }
         for column in 0..grid.header.len() {
             let about = self.tally.name(&grid.header[column]);
             let numbers = grid.cells.iter().filter(|r| matches!(r[column], Read::Number(_))).count();

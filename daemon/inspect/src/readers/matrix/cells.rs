@@ -68,7 +68,7 @@ pub mod class {
 /// The classes of a value.
 pub fn classes(value: &[u8]) -> u8 {
     use class as c;
-    let value = value.trim_ascii();
+    let value = bare(value);
     if roles::missing(value) || missing_genotype(value) {
         // `0` alleles and `--` are missing in some codings and values in others.
         return c::MISSING;
@@ -103,6 +103,12 @@ pub fn classes(value: &[u8]) -> u8 {
         set |= c::AMBIGUOUS;
     }
     set
+}
+
+/// The genotype of a cell that also names the person, `HG00096=0/1`.
+fn bare(value: &[u8]) -> &[u8] {
+    let value = value.trim_ascii();
+    memchr::memrchr(b'=', value).filter(|at| *at > 0).map_or(value, |at| &value[at + 1..])
 }
 
 fn base(b: u8) -> bool {
@@ -142,7 +148,7 @@ fn allele(value: &[u8]) -> u32 {
 /// The call in these cells. `first` remembers the site's first allele, which is counted as the reference.
 /// `zero_is_allele`: in pairs, `0` and `1` are alleles (phased haplotypes).
 pub fn call(coding: Coding, cells: &[&[u8]], first: &mut u32, zero_is_allele: bool) -> Call {
-    let value = cells.first().map_or(&b""[..], |c| c.trim_ascii());
+    let value = cells.first().map_or(&b""[..], |c| bare(c));
     match coding {
         Coding::Dosage | Coding::Half => match value {
             b"0" => 0,

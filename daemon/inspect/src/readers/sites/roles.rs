@@ -183,9 +183,10 @@ fn fixed(word: &str, tests: bool, groups: &mut Groups) -> Option<Role> {
         "o_het" | "o_het_a1" | "obs_het" | "het_freq" | "hom_freq" => everybody(Role::GenotypeFraction),
         "c_missing" | "missing_ct" | "g0" | "n_miss" | "n_missing" | "ncc" => Some(Role::Missing),
         "f_miss" | "missingrate" | "missing_rate" | "f_missing" | "missingness" => Some(Role::MissingRate),
-        "call_rate" | "callrate" | "info" | "r2" | "rsq" | "mach_r2" | "imputationinfo"
-        | "imputation_info" | "info_score" | "hwe" | "exchet" | "hetisq" | "i2" | "isq" | "e_het"
-        | "e_het_a1" | "pip" | "cs" => Some(Role::Fraction),
+        "call_rate" | "callrate" | "info" | "r2" | "rsq" | "imputationinfo" | "imputation_info"
+        | "info_score" | "hwe" | "exchet" | "hetisq" | "i2" | "isq" | "e_het" | "e_het_a1" | "pip" | "cs" => {
+            Some(Role::Fraction)
+        }
         _ if is_p_value(word) => Some(Role::Fraction),
         _ if is_statistic(word) => Some(Role::Statistic),
         _ => None,
@@ -278,6 +279,7 @@ fn is_statistic(word: &str) -> bool {
         "varratio",
         "l2",
         "ldscore",
+        "mach_r2",
         "beta_shape1",
         "beta_shape2",
         "true_df",
