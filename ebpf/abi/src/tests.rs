@@ -311,14 +311,11 @@ fn every_hook_and_reason_has_one_number_and_one_name() {
 fn a_confined_process_cannot_type_into_its_own_terminal() {
     let rules = Rules { lockdown: false, listen_loopback: true };
     for command in [0x5412, 0x541c] {
-        let answer = file::decide_control(Subject::CONFINED, command, file::Place::Terminal, rules);
+        let answer = file::decide_control(Subject::CONFINED, command, Place::Terminal, rules);
         assert_eq!(answer, Reason::KernelInterface);
-        assert_eq!(
-            file::decide_control(Subject::FREE, command, file::Place::Terminal, rules),
-            Reason::Allowed
-        );
+        assert_eq!(file::decide_control(Subject::FREE, command, Place::Terminal, rules), Reason::Allowed);
     }
     // Asking for the window's size is ordinary.
-    let size = file::decide_control(Subject::CONFINED, 0x5413, file::Place::Terminal, rules);
+    let size = file::decide_control(Subject::CONFINED, 0x5413, Place::Terminal, rules);
     assert_eq!(size, Reason::Allowed);
 }
