@@ -63,7 +63,11 @@ fn start_log() {
     let log =
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
     // Under systemd the journal is the reader: one JSON object per line. At a terminal, a person.
-    if std::env::var_os("JOURNAL_STREAM").is_some() { log.json().init() } else { log.with_ansi(false).init() }
+    if std::env::var_os("JOURNAL_STREAM").is_some() {
+        log.json().flatten_event(true).init()
+    } else {
+        log.with_ansi(false).init()
+    }
 }
 
 fn run(options: Options) -> anyhow::Result<()> {

@@ -139,6 +139,13 @@ impl Pins {
     /// # Errors
     /// [`AttachError::Pin`] names what could not be removed, [`AttachError::StillAttached`] what stayed.
     pub fn remove_all(&self) -> Result<usize, AttachError> {
+        // Whoever may not look must not be told that nothing was there.
+        let seen = fs::read_dir(&self.root).map(drop);
+        if let Err(source) =
+            seen.or_else(|e| if e.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(e) })
+        {
+            return Err(AttachError::Pin { path: self.root.clone(), source });
+        }
         let mut removed = 0;
         for (_, path) in self.generations() {
             removed += fs::read_dir(&path).map(Iterator::count).unwrap_or(0);

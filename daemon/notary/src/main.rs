@@ -84,11 +84,21 @@ pub struct RunArgs {
 
 fn main() -> Result<()> {
     let cli = Cli::parse();
-    tracing_subscriber::fmt().with_writer(std::io::stderr).without_time().with_target(false).init();
+    start_log();
     match cli.command {
         Some(Command::Keygen { file }) => keys::make(&file),
         Some(Command::Run(args)) => run(&args),
         None => run(&cli.run),
+    }
+}
+
+fn start_log() {
+    let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false);
+    // Under systemd the journal is the reader: one JSON object per line. At a terminal, a person.
+    if std::env::var_os("JOURNAL_STREAM").is_some() {
+        log.json().flatten_event(true).init();
+    } else {
+        log.without_time().init();
     }
 }
 

@@ -166,7 +166,7 @@ impl Notary {
     /// Reads the policy again; another one is recorded before it is followed.
     pub fn refresh_policy(&mut self) -> Result<(), Trouble> {
         if self.policy.refresh() {
-            tracing::info!("policy {} is in force", self.policy.in_force().sha256);
+            tracing::info!(policy = self.policy.in_force().sha256, "policy reloaded");
         }
         if self.book.policy_sha256() != Some(self.policy.in_force().sha256.as_str()) {
             self.keep_policy()?;

@@ -162,11 +162,24 @@ pub const fn decide_listen(subject: Subject, owned: bool, loopback: bool, port: 
     }
 }
 
-/// A unix peer: may it be talked to?
+/// A unix peer: may it be talked to? A service that policy lists believes the name the kernel gives it: nobody confined
+/// speaks to it in a `borrowed` one.
 #[inline(always)]
 #[must_use]
-pub const fn decide_peer(subject: Subject, peer_owned: bool, peer_listed: bool) -> Answer {
-    if !subject.confined || peer_owned || peer_listed { Reason::Allowed } else { Reason::Deputy }
+pub const fn decide_peer(subject: Subject, peer_owned: bool, peer_listed: bool, borrowed: bool) -> Answer {
+    if !subject.confined || peer_owned || (peer_listed && !borrowed) {
+        Reason::Allowed
+    } else {
+        Reason::Deputy
+    }
+}
+
+/// Does a confined process act under a name that is not its own? As somebody exempt (an officer, by `sudo -u`), or as
+/// somebody else than the confined person who logged in. Root is nobody's name here: it signs for nothing.
+#[inline(always)]
+#[must_use]
+pub const fn is_borrowed(uid: u32, uid_exempt: bool, login: u32, login_confined: bool) -> bool {
+    uid != 0 && (uid_exempt || (login_confined && login != uid))
 }
 
 /// Sending through a socket without naming a destination: who made the socket?

@@ -157,7 +157,7 @@ proptest! {
         prop_assert_eq!(network::decide_destination(free, d, rules), Reason::Allowed);
         prop_assert_eq!(network::decide_bind(free, b[0], n[0] as u16, rules), Reason::Allowed);
         prop_assert_eq!(network::decide_listen(free, b[0], b[1], n[0] as u16, rules), Reason::Allowed);
-        prop_assert_eq!(network::decide_peer(free, b[0], b[1]), Reason::Allowed);
+        prop_assert_eq!(network::decide_peer(free, b[0], b[1], b[2]), Reason::Allowed);
         prop_assert_eq!(network::decide_inherited(free, b[0], b[1]), Reason::Allowed);
         prop_assert_eq!(process::decide_capability(free, n[0]), Reason::Allowed);
         prop_assert_eq!(process::decide_process(free, Subject { confined: b[0], transport: b[1] }), Reason::Allowed);
@@ -318,4 +318,23 @@ fn a_confined_process_cannot_type_into_its_own_terminal() {
     // Asking for the window's size is ordinary.
     let size = file::decide_control(Subject::CONFINED, 0x5413, Place::Terminal, rules);
     assert_eq!(size, Reason::Allowed);
+}
+
+#[test]
+fn nobody_confined_speaks_to_a_trusted_service_as_somebody_else() {
+    let (researcher, student, officer, unset) = (1001, 1003, 1002, u32::MAX);
+    // (effective uid, is it exempt, login uid, is that confined) → borrowed?
+    for (uid, exempt, login, confined, borrowed) in [
+        (researcher, false, researcher, true, false),
+        (researcher, false, unset, false, false),
+        (officer, true, researcher, true, true),
+        (officer, true, unset, false, true),
+        (student, false, researcher, true, true),
+        (0, true, researcher, true, false),
+        (researcher, false, 0, false, false),
+    ] {
+        assert_eq!(network::is_borrowed(uid, exempt, login, confined), borrowed, "{uid} of login {login}");
+    }
+    assert_eq!(network::decide_peer(Subject::CONFINED, false, true, false), Reason::Allowed);
+    assert_eq!(network::decide_peer(Subject::CONFINED, false, true, true), Reason::Deputy);
 }

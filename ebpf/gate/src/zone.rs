@@ -40,14 +40,17 @@ unsafe fn zone_of(dentry: *const u8, device: u32, epoch: u32) -> u32 {
     }
 }
 
-/// In procfs: is it below `/proc/<number>/`, and neither its `net` nor the file that holds the login uid?
+/// In procfs: is it below `/proc/<number>/`, and neither its `net`, nor the file that holds the login uid, nor those
+/// that offer a process, perhaps one of the node's daemons, to the kernel when memory runs out?
 #[inline(never)]
 unsafe fn process_entry(dentry: *const u8) -> bool {
     const LOGINUID: [u8; 8] = *b"loginuid";
+    const OOM: [u8; 4] = *b"oom_";
     const NET: [u8; 4] = *b"net\0";
     const DEEPEST: usize = 6;
     unsafe {
-        if name_starts(dentry) == LOGINUID {
+        let name = name_starts(dentry);
+        if name == LOGINUID || name[..4] == OOM {
             return false;
         }
         let mut at = dentry;

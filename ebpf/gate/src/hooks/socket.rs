@@ -6,11 +6,11 @@ use crate::socket::{
     Target, bound_address, bound_port, destination, family_of, note_listener, own, owned, sk_of, target,
     type_of, unix_end, unix_path, unix_peer,
 };
-use crate::subject::{Policy, current, policy};
+use crate::subject::{Policy, account, current, login_uid, policy};
 use sekisho_abi::hook::Hook;
 use sekisho_abi::network::{
     AF_INET, AF_INET6, AF_NETLINK, AF_UNIX, Address, SOCK_STREAM, decide_bind, decide_create,
-    decide_destination, decide_inherited, decide_listen, decide_peer, is_loopback,
+    decide_destination, decide_inherited, decide_listen, decide_peer, is_borrowed, is_loopback,
 };
 use sekisho_abi::{Reason, Subject};
 
@@ -33,14 +33,28 @@ hook!(socket_create, ctx, {
     record::number(Hook::SocketCreate, answer, policy, u64::from(family))
 });
 
-/// Is the effective uid 0? `bpf_get_current_uid_gid` gives the real one.
+/// The effective uid, which is what peers are told; `bpf_get_current_uid_gid` gives the real one.
 #[inline(always)]
-fn effective_root() -> bool {
+fn effective_uid() -> Option<u32> {
     // SAFETY: fields of the current task; null is checked.
     unsafe {
         let cred: *const u8 = field(crate::subject::current_task(), &raw const crate::layout::OFF_TASK_CRED);
-        !cred.is_null() && field::<u32>(cred, &raw const OFF_CRED_EUID) == 0
+        if cred.is_null() { None } else { Some(field::<u32>(cred, &raw const OFF_CRED_EUID)) }
     }
+}
+
+#[inline(always)]
+fn effective_root() -> bool {
+    effective_uid() == Some(0)
+}
+
+/// Does the current, confined task bear somebody else's name?
+#[inline(always)]
+fn borrowed_name(epoch: u32) -> bool {
+    let Some(uid) = effective_uid() else { return true };
+    let login = login_uid();
+    let login_confined = login != u32::MAX && account(login, epoch).0;
+    is_borrowed(uid, account(uid, epoch).1, login, login_confined)
 }
 
 // Notes who made the socket. Without the note there is no socket.
@@ -237,7 +251,8 @@ hook!(unix_stream_connect, ctx, {
             return 0;
         }
         let (peer_owned, peer_listed) = unix_end(listener, policy.epoch);
-        let answer = decide_peer(who, peer_owned, peer_listed);
+        let borrowed = borrowed_name(policy.epoch);
+        let answer = decide_peer(who, peer_owned, peer_listed, borrowed);
         unix_answer(Hook::UnixStreamConnect, answer, listener, policy)
     }
 });
@@ -256,7 +271,8 @@ hook!(unix_may_send, ctx, {
             return record::number(Hook::UnixMaySend, Reason::Deputy, policy, 0);
         }
         let (peer_owned, peer_listed) = unix_end(sk, policy.epoch);
-        unix_answer(Hook::UnixMaySend, decide_peer(who, peer_owned, peer_listed), sk, policy)
+        let answer = decide_peer(who, peer_owned, peer_listed, borrowed_name(policy.epoch));
+        unix_answer(Hook::UnixMaySend, answer, sk, policy)
     }
 });
 

@@ -1,0 +1,208 @@
+//! A scene: one boot of the installed node, a row of shell steps in it, and what each of them said.
+//!
+//! Steps run one after the other. Root's run outside every session, unconfined; a person's through `su -l`, the road
+//! a login takes. A step that leaves something running must redirect its output.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::{Mutex, PoisonError};
+
+/// One lab at a time: each is a whole emulated machine.
+static LAB: Mutex<()> = Mutex::new(());
+
+/// Runs in the guest: every step in order, each answered by one line.
+const PLAY: &str = r#"
+cd /tmp/in/scene || exit 70
+for script in *.sh; do
+    who=${script%.sh}; who=${who##*.}
+    if [ "$who" = root ]; then
+        timeout --kill-after=5 "$1" bash "$script" < /dev/null 2>&1 | base64 -w0 > /root/said
+        code=${PIPESTATUS[0]}
+    else
+        timeout --kill-after=5 "$1" su -l "$who" -c "exec bash /tmp/in/scene/$script" < /dev/null 2>&1 | base64 -w0 > /root/said
+        code=${PIPESTATUS[0]}
+    fi
+    printf '@@ %s %s %s\n' "${script%%.*}" "$code" "$(cat /root/said)"
+done
+"#;
+
+/// Longest that one step may take, seconds.
+const STEP: u32 = 120;
+
+/// What is missing to boot a lab, if anything.
+pub fn missing() -> Option<String> {
+    if std::env::var_os("SEKISHO_LAB").is_some() {
+        // `cargo xtask test` has prepared it; whatever is missing then is a failure.
+        return None;
+    }
+    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let cache = cache.or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache")))?;
+    let image = cache.join("sekisho/images");
+    if !image.is_dir() {
+        return Some(format!("no lab image below {}", image.display()));
+    }
+    let emulator = Command::new("qemu-system-x86_64").arg("--version").output();
+    emulator.is_err().then(|| "qemu-system-x86_64 is not installed".to_owned())
+}
+
+/// `cargo xtask vm run` with these arguments, alone; `None`, and a word about it, where there is no lab.
+pub fn vm_run(arguments: &[&str]) -> Option<Output> {
+    if let Some(missing) = missing() {
+        eprintln!(
+            "NOT RUN: {missing}\nhint: cargo xtask vm prepare makes the lab; cargo xtask test runs everything"
+        );
+        return None;
+    }
+    let _one_at_a_time = LAB.lock().unwrap_or_else(PoisonError::into_inner);
+    let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .args(["run", "--quiet", "--package", "xtask", "--", "vm", "run"])
+        .args(arguments)
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap())
+        .output()
+        .unwrap();
+    Some(output)
+}
+
+/// What a step said.
+#[derive(Debug, Clone)]
+pub struct Said {
+    /// Its exit code.
+    pub code: i32,
+    /// Both outputs, as they came.
+    pub text: String,
+}
+
+impl Said {
+    /// Does every one of these words stand in it?
+    #[track_caller]
+    pub fn has(&self, words: &[&str]) -> &Self {
+        for word in words {
+            assert!(self.text.contains(word), "`{word}` is not in (exit {}):\n{}", self.code, self.text);
+        }
+        self
+    }
+
+    /// None of these may stand in it.
+    #[track_caller]
+    pub fn lacks(&self, words: &[&str]) -> &Self {
+        for word in words {
+            assert!(!self.text.contains(word), "`{word}` is in (exit {}):\n{}", self.code, self.text);
+        }
+        self
+    }
+
+    /// Ended with 0.
+    #[track_caller]
+    pub fn succeeded(&self) -> &Self {
+        assert_eq!(self.code, 0, "{}", self.text);
+        self
+    }
+
+    /// Ended with something else.
+    #[track_caller]
+    pub fn failed(&self) -> &Self {
+        assert_ne!(self.code, 0, "{}", self.text);
+        self
+    }
+}
+
+/// A scene being written.
+#[derive(Default)]
+pub struct Scene {
+    before: String,
+    steps: Vec<(&'static str, &'static str, String)>,
+}
+
+/// A scene that was played.
+pub struct Played {
+    said: BTreeMap<&'static str, Said>,
+    transcript: String,
+}
+
+impl Scene {
+    /// What an unconfined root runs before the gate starts.
+    pub fn before(mut self, script: &str) -> Self {
+        script.clone_into(&mut self.before);
+        self
+    }
+
+    /// One more step: its name, whose it is, and a bash script.
+    pub fn step(mut self, name: &'static str, who: &'static str, script: impl Into<String>) -> Self {
+        assert!(self.steps.iter().all(|(other, _, _)| *other != name), "two steps named {name}");
+        self.steps.push((name, who, script.into()));
+        self
+    }
+
+    /// Boots the node and plays it; `None` where there is no lab.
+    pub fn play(self) -> Option<Played> {
+        let place = tempfile::tempdir().unwrap();
+        let scene = place.path().join("scene");
+        fs::create_dir(&scene).unwrap();
+        for (number, (name, who, script)) in self.steps.iter().enumerate() {
+            let script = format!("# {name}\n{script}\n");
+            fs::write(scene.join(format!("{number:03}.{who}.sh")), script).unwrap();
+        }
+        fs::write(scene.join("play"), PLAY).unwrap();
+        let (scene, step) = (scene.display().to_string(), STEP.to_string());
+        let play = format!("bash /tmp/in/scene/play {step}");
+        let mut arguments = vec!["--root", "--timeout", "600", "--copy", &scene];
+        if !self.before.is_empty() {
+            arguments.extend(["--before", &self.before]);
+        }
+        arguments.extend(["--", &play]);
+        let output = vm_run(&arguments)?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let mut played = Played {
+            said: BTreeMap::new(),
+            transcript: format!("{text}\n{}", String::from_utf8_lossy(&output.stderr)),
+        };
+        let mut readable = String::new();
+        for line in text.lines() {
+            let Some(rest) = line.strip_prefix("@@ ") else { continue };
+            let mut words = rest.splitn(3, ' ');
+            let number: usize = words.next().unwrap().parse().unwrap();
+            let code = words.next().unwrap().parse().unwrap();
+            let said = Said { code, text: decoded(words.next().unwrap_or_default()) };
+            let (name, who, _) = &self.steps[number];
+            let _ = writeln!(readable, "--- {name} ({who}): exit {code}\n{}", said.text);
+            played.said.insert(name, said);
+        }
+        eprintln!("{readable}");
+        Some(played)
+    }
+}
+
+impl Played {
+    /// What the step said.
+    #[track_caller]
+    pub fn of(&self, name: &str) -> &Said {
+        self.said.get(name).unwrap_or_else(|| panic!("step {name} did not run\n{}", self.transcript))
+    }
+}
+
+/// Standard base64, as `base64 -w0` writes it.
+fn decoded(text: &str) -> String {
+    let value = |byte: u8| match byte {
+        b'A'..=b'Z' => byte - b'A',
+        b'a'..=b'z' => byte - b'a' + 26,
+        b'0'..=b'9' => byte - b'0' + 52,
+        b'+' => 62,
+        _ => 63,
+    };
+    let (mut bytes, mut bits, mut held) = (Vec::new(), 0_u32, 0_u32);
+    for byte in text.bytes().filter(|byte| *byte != b'=') {
+        bits = bits << 6 | u32::from(value(byte));
+        held += 6;
+        if held >= 8 {
+            held -= 8;
+            bytes.push(u8::try_from(bits >> held & 0xff).unwrap());
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// A shell function that waits: `until_true SECONDS COMMAND`.
+pub const UNTIL: &str = "until_true() { n=$(($1 * 5)); shift; for i in $(seq $n); do \"$@\" && return 0; sleep 0.2; done; return 1; }\n";
