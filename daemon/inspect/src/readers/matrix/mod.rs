@@ -17,7 +17,9 @@ const SHOWN: usize = 3;
 
 /// Reads the table if it holds genotypes.
 pub fn plausible(sample: &Sample<'_>, context: &Context<'_>) -> Option<Box<dyn TextReader>> {
-    if sample.head.starts_with(b"##fileformat=VCF") {
+    // With blanks for tabs it is a VCF to nobody, and a matrix all the same.
+    let blanks = memchr::memmem::find(sample.head, b"\n#CHROM POS").is_some();
+    if sample.head.starts_with(b"##fileformat=VCF") && !blanks {
         return None;
     }
     let shape = sample.shape.as_ref()?;
