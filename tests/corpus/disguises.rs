@@ -101,7 +101,8 @@ fn genotypes_are_found_in_the_layouts_of_tools_and_between_any_marks() {
             .collect();
         assert_eq!(verdict(&text), "block", "between {mark}");
     }
-    let mut blanks = "##fileformat=VCFv4.2\n#CHROM POS ID REF ALT QUAL FILTER INFO FORMAT S1 S2 S3\n".to_owned();
+    let mut blanks =
+        "##fileformat=VCFv4.2\n#CHROM POS ID REF ALT QUAL FILTER INFO FORMAT S1 S2 S3\n".to_owned();
     for k in 0..60 {
         writeln!(blanks, "1 {} rs{k} A G . PASS . GT 0/1 1/1 0/{}", (k + 1) * 1_000_000, k % 2).unwrap();
     }
