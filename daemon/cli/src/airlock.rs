@@ -26,6 +26,19 @@ impl Default for At {
 const NOT_PERMITTED: [&str; 6] =
     ["no_such_request", "not_an_officer", "certificate", "other_institution", "own_request", "not_yours"];
 
+/// The gate lets nobody confined act under another person's account.
+fn borrowed(language: Language) -> Failure {
+    let what = language.pick(
+        "the gate does not let a confined session act under another account",
+        "隔離されたセッションから他人のアカウントとして操作することはできません",
+    );
+    let hint = language.pick(
+        "run sekisho as yourself, without sudo or su; an officer logs in with their own account",
+        "sudo や su を使わず、自分のアカウントで sekisho を実行してください。担当者は自分のアカウントでログインします",
+    );
+    Failure::new(77, what, hint)
+}
+
 impl At {
     /// Asks; a refusal is a [`Failure`].
     ///
@@ -41,7 +54,10 @@ impl At {
             );
             Failure::new(75, format!("{what}: {}: {e}", self.socket.display()), hint)
         };
-        let mut stream = UnixStream::connect(&self.socket).map_err(|e| away(&e))?;
+        let mut stream = UnixStream::connect(&self.socket).map_err(|e| {
+            // EPERM is the gate's word: the file system would say EACCES.
+            if e.raw_os_error() == Some(nix::libc::EPERM) { borrowed(language) } else { away(&e) }
+        })?;
         // A decision waits for the bag of large files.
         let patience = if matches!(ask, Ask::Decide { .. }) { 3600 } else { 90 };
         stream.set_read_timeout(Some(Duration::from_secs(patience))).map_err(|e| away(&e))?;
