@@ -63,10 +63,11 @@ fn port() -> Result<File> {
     anyhow::bail!("no virtio port named {}; this command only works inside the lab", protocol::PORT)
 }
 
-/// Tells systemd that we are up, which lets the units ordered after us (the gate) start.
+/// Tells systemd that we are up, and to go on to what an installed node boots into: the gate, then logins.
 fn ready() -> Result<()> {
     let socket = std::env::var_os("NOTIFY_SOCKET").context("NOTIFY_SOCKET is not set")?;
     UnixDatagram::unbound()?.send_to(b"READY=1", socket)?;
+    Command::new("systemctl").args(["--no-block", "start", "multi-user.target"]).status()?;
     Ok(())
 }
 

@@ -293,6 +293,10 @@ fn qemu(parts: &Parts, options: &Options, directory: &Path) -> Command {
                       nowatchdog rcupdate.rcu_expedited=1 cryptomgr.notests systemd.show_status=false \
                       systemd.condition_needs_update=false"
             .to_owned();
+    // Logins of a person wait for a queued systemd-user-sessions.service, which waits for the gate: what runs before the
+    // gate would wait too. So everything above the basic system is started only when the gate may start.
+    append +=
+        " systemd.unit=basic.target systemd.wants=sekisho-lab.service systemd.wants=systemd-logind.service";
     if options.gate == Gate::Off {
         append += " systemd.mask=sekisho-gate.service";
     }
