@@ -3,9 +3,9 @@
 use crate::scene::{Played, Scene, UNTIL};
 use std::sync::OnceLock;
 
-fn played() -> Option<&'static Played> {
-    static PLAYED: OnceLock<Option<Played>> = OnceLock::new();
-    PLAYED.get_or_init(|| scene().play()).as_ref()
+fn played() -> &'static Played {
+    static PLAYED: OnceLock<Played> = OnceLock::new();
+    PLAYED.get_or_init(|| scene().play())
 }
 
 /// Writes as fast as it can, in both ways, and counts what succeeded; ends when /tmp/enough appears.
@@ -129,7 +129,7 @@ fn deputies() -> String {
 
 #[test]
 fn what_the_researcher_left_running_before_the_gate_is_confined_by_it() {
-    let Some(played) = played() else { return };
+    let played = played();
     let said = played.of("early");
     said.has(&["LANDED early-before", "LANDED early-root-before", "done early", "done early-root"]);
     said.lacks(&["LANDED early-after", "LANDED early-root-after"]);
@@ -137,7 +137,7 @@ fn what_the_researcher_left_running_before_the_gate_is_confined_by_it() {
 
 #[test]
 fn no_disguise_takes_the_mark_off() {
-    let Some(played) = played() else { return };
+    let played = played();
     let said = played.of("disguises");
     said.lacks(&["LANDED"]);
     for tried in ["sudo", "su-root", "su-officer", "setsid", "daemon", "tmux", "tmux-root", "cgroup", "pty"] {
@@ -147,19 +147,19 @@ fn no_disguise_takes_the_mark_off() {
 
 #[test]
 fn no_deputy_does_it_for_a_confined_process() {
-    let Some(played) = played() else { return };
+    let played = played();
     assert_eq!(played.of("deputies").text, "tried\n", "somebody obeyed, or something landed");
 }
 
 #[test]
 fn ordinary_work_goes_on_meanwhile() {
-    let Some(played) = played() else { return };
+    let played = played();
     played.of("reads").succeeded().has(&["Debian", "0\nnote\n", "tmux"]);
 }
 
 #[test]
 fn the_gate_denies_without_its_daemon_and_after_its_return() {
-    let Some(played) = played() else { return };
+    let played = played();
     played.of("alone").has(&["failed"]);
     let alone = played.of("denied alone");
     alone
@@ -173,7 +173,7 @@ fn the_gate_denies_without_its_daemon_and_after_its_return() {
 
 #[test]
 fn stopping_the_unit_opens_nothing() {
-    let Some(played) = played() else { return };
+    let played = played();
     played.of("stop").has(&["inactive"]);
     played.of("denied stopped").has(&["tried stopped", "tried stopped-root"]).lacks(&["LANDED"]);
     played.of("start").has(&["active"]);
@@ -181,7 +181,7 @@ fn stopping_the_unit_opens_nothing() {
 
 #[test]
 fn not_one_write_lands_while_the_daemon_dies_restarts_and_stops() {
-    let Some(played) = played() else { return };
+    let played = played();
     let said = played.of("enough");
     let counts: Vec<_> = said.text.lines().filter(|line| line.starts_with("tried ")).collect();
     assert_eq!(counts.len(), 2, "two writers hammered\n{}", said.text);

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::{Mutex, PoisonError};
 
@@ -32,38 +32,15 @@ done
 /// Longest that one step may take, seconds.
 const STEP: u32 = 120;
 
-/// What is missing to boot a lab, if anything.
-pub fn missing() -> Option<String> {
-    if std::env::var_os("SEKISHO_LAB").is_some() {
-        // `cargo xtask test` has prepared it; whatever is missing then is a failure.
-        return None;
-    }
-    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-    let cache = cache.or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache")))?;
-    let image = cache.join("sekisho/images");
-    if !image.is_dir() {
-        return Some(format!("no lab image below {}", image.display()));
-    }
-    let emulator = Command::new("qemu-system-x86_64").arg("--version").output();
-    emulator.is_err().then(|| "qemu-system-x86_64 is not installed".to_owned())
-}
-
-/// `cargo xtask vm run` with these arguments, alone; `None`, and a word about it, where there is no lab.
-pub fn vm_run(arguments: &[&str]) -> Option<Output> {
-    if let Some(missing) = missing() {
-        eprintln!(
-            "NOT RUN: {missing}\nhint: cargo xtask vm prepare makes the lab; cargo xtask test runs everything"
-        );
-        return None;
-    }
+/// `cargo xtask vm run` with these arguments, alone. It makes what the lab lacks; a lab that cannot be had is a failure.
+pub fn vm_run(arguments: &[&str]) -> Output {
     let _one_at_a_time = LAB.lock().unwrap_or_else(PoisonError::into_inner);
-    let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .args(["run", "--quiet", "--package", "xtask", "--", "vm", "run"])
         .args(arguments)
         .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap())
         .output()
-        .unwrap();
-    Some(output)
+        .unwrap()
 }
 
 /// What a step said.
@@ -137,7 +114,7 @@ impl Scene {
     }
 
     /// Boots the node and plays it; `None` where there is no lab.
-    pub fn play(self) -> Option<Played> {
+    pub fn play(self) -> Played {
         let place = tempfile::tempdir().unwrap();
         let scene = place.path().join("scene");
         fs::create_dir(&scene).unwrap();
@@ -153,7 +130,7 @@ impl Scene {
             arguments.extend(["--before", &self.before]);
         }
         arguments.extend(["--", &play]);
-        let output = vm_run(&arguments)?;
+        let output = vm_run(&arguments);
         let text = String::from_utf8_lossy(&output.stdout);
         let mut played = Played {
             said: BTreeMap::new(),
@@ -171,7 +148,7 @@ impl Scene {
             played.said.insert(name, said);
         }
         eprintln!("{readable}");
-        Some(played)
+        played
     }
 }
 
