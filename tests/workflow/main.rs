@@ -6,7 +6,7 @@
 
 mod node;
 
-use node::{DUAL, ELSEWHERE, Node, OFFICER, RESEARCHER, STRANGER, acting_as, harmful, harmless, possible};
+use node::{DUAL, ELSEWHERE, Node, OFFICER, RESEARCHER, STRANGER, acting_as, harmful, harmless};
 use std::fs;
 use std::time::Duration;
 
@@ -18,9 +18,6 @@ fn held(node: &Node, name: &str) -> String {
 
 #[test]
 fn a_drop_is_held_reviewed_signed_and_released() {
-    if !possible() {
-        return;
-    }
     let node = Node::start();
     let id = held(&node, "freq.frq");
     assert_eq!(node.spooled(), Vec::<String>::new(), "what is in custody is out of the spool");
@@ -53,9 +50,6 @@ fn a_drop_is_held_reviewed_signed_and_released() {
 
 #[test]
 fn submit_carries_purpose_and_recipient_to_the_officer_in_one_atomic_step() {
-    if !possible() {
-        return;
-    }
     let node = Node::start();
     let file = node.path("home").join("table.frq");
     fs::write(&file, harmless()).unwrap();
@@ -93,9 +87,6 @@ fn submit_carries_purpose_and_recipient_to_the_officer_in_one_atomic_step() {
 
 #[test]
 fn a_rejection_is_signed_and_its_reason_reaches_the_requester() {
-    if !possible() {
-        return;
-    }
     let node = Node::start();
     let id = held(&node, "a.frq");
     let (code, _, err) = node.sekisho(OFFICER, &["reject", &id, "--yes", "-i", &node.key("sato")]);
@@ -114,9 +105,6 @@ fn a_rejection_is_signed_and_its_reason_reaches_the_requester() {
 
 #[test]
 fn only_the_requester_withdraws_and_nothing_withdrawn_is_released() {
-    if !possible() {
-        return;
-    }
     let node = Node::start();
     let id = held(&node, "a.frq");
     let (code, _, err) = node.sekisho(OFFICER, &["withdraw", &id]);
@@ -130,9 +118,6 @@ fn only_the_requester_withdraws_and_nothing_withdrawn_is_released() {
 
 #[test]
 fn a_block_is_held_named_and_cannot_be_approved() {
-    if !possible() {
-        return;
-    }
     let node = Node::start();
     node.drop_file(RESEARCHER, "bad.frq", &harmful());
     let id = node.await_state(RESEARCHER, "bad.frq", "held");
@@ -148,9 +133,6 @@ fn a_block_is_held_named_and_cannot_be_approved() {
 
 #[test]
 fn nobody_decides_about_their_own_request_nor_for_another_institution_nor_without_certificate() {
-    if !possible() {
-        return;
-    }
     let node = Node::start();
     node.drop_file(DUAL, "own.frq", &harmless());
     let id = node.await_state(DUAL, "own.frq", "held");
@@ -169,9 +151,6 @@ fn nobody_decides_about_their_own_request_nor_for_another_institution_nor_withou
 
 #[test]
 fn a_signature_of_another_key_is_refused_and_the_request_stays_held() {
-    if !possible() {
-        return;
-    }
     let node = Node::start();
     let id = held(&node, "a.frq");
     let key = node.path("home").join("forged");
@@ -185,9 +164,6 @@ fn a_signature_of_another_key_is_refused_and_the_request_stays_held() {
 
 #[test]
 fn a_half_written_file_waits_for_its_writer_and_then_goes_through() {
-    if !possible() {
-        return;
-    }
     let node = Node::start();
     let path = node.spool("slow.frq");
     let path = path.display();
@@ -208,9 +184,6 @@ fn a_half_written_file_waits_for_its_writer_and_then_goes_through() {
 
 #[test]
 fn what_cannot_be_a_request_fails_with_its_reason_and_stays_where_it_is() {
-    if !possible() {
-        return;
-    }
     let node = Node::start();
     node.shell(
         RESEARCHER,
@@ -242,9 +215,6 @@ fn what_cannot_be_a_request_fails_with_its_reason_and_stays_where_it_is() {
 
 #[test]
 fn a_drop_of_somebody_who_is_no_member_is_refused_and_kept() {
-    if !possible() {
-        return;
-    }
     let node = Node::start();
     node.drop_file(STRANGER, "theirs.frq", &harmless());
     node.await_state(STRANGER, "theirs.frq", "rejected");
@@ -255,9 +225,6 @@ fn a_drop_of_somebody_who_is_no_member_is_refused_and_kept() {
 
 #[test]
 fn sigkill_at_any_moment_loses_nothing_and_does_nothing_twice() {
-    if !possible() {
-        return;
-    }
     let mut node = Node::start();
     let names: Vec<String> = (0..12).map(|n| format!("f{n:02}.frq")).collect();
     for (n, name) in names.iter().enumerate() {
@@ -281,9 +248,6 @@ fn sigkill_at_any_moment_loses_nothing_and_does_nothing_twice() {
 
 #[test]
 fn two_officers_racing_release_once() {
-    if !possible() {
-        return;
-    }
     let node = Node::start();
     for round in 0..3 {
         let name = format!("race{round}.frq");
@@ -310,9 +274,6 @@ fn two_officers_racing_release_once() {
 
 #[test]
 fn without_the_notary_everything_waits_and_a_signed_decision_is_delivered_later() {
-    if !possible() {
-        return;
-    }
     let mut node = Node::start();
     let id = held(&node, "a.frq");
     node.kill_notary();
@@ -332,9 +293,6 @@ fn without_the_notary_everything_waits_and_a_signed_decision_is_delivered_later(
 
 #[test]
 fn a_decision_signed_while_the_notary_goes_away_survives_a_crash_and_is_delivered() {
-    if !possible() {
-        return;
-    }
     let mut node = Node::start();
     let id = held(&node, "a.frq");
     // An ssh-keygen that waits for us between the officer's signature and the airlock's question to the notary.
@@ -381,9 +339,6 @@ fn a_decision_signed_while_the_notary_goes_away_survives_a_crash_and_is_delivere
 
 #[test]
 fn the_command_line_speaks_japanese_and_says_what_can_be_done_now() {
-    if !possible() {
-        return;
-    }
     let node = Node::start();
     let id = held(&node, "a.frq");
     let ja = [("LANG", "ja_JP.UTF-8")];
@@ -398,9 +353,6 @@ fn the_command_line_speaks_japanese_and_says_what_can_be_done_now() {
 
 #[test]
 fn a_statement_is_about_the_policy_of_this_moment_even_before_a_reload() {
-    if !possible() {
-        return;
-    }
     let node = Node::start();
     let id = held(&node, "a.frq");
     fs::write(node.path("policy.d/50-more.toml"), "[limits]\ndecision_hours = 24\n").unwrap();
@@ -410,9 +362,6 @@ fn a_statement_is_about_the_policy_of_this_moment_even_before_a_reload() {
 
 #[test]
 fn an_unconfirmed_signature_is_not_made() {
-    if !possible() {
-        return;
-    }
     let node = Node::start();
     let id = held(&node, "a.frq");
     let (code, out, err) = node.sekisho(OFFICER, &["approve", &id, "-i", &node.key("sato")]);
@@ -423,9 +372,6 @@ fn an_unconfirmed_signature_is_not_made() {
 
 #[test]
 fn a_dead_inspector_is_a_finding_and_never_a_pass() {
-    if !possible() {
-        return;
-    }
     let mut node = Node::prepare();
     node.inspector = Some("/bin/true".into());
     node.start_notary();
@@ -438,9 +384,6 @@ fn a_dead_inspector_is_a_finding_and_never_a_pass() {
 
 #[test]
 fn inspectors_behind_a_socket_are_waited_for_and_then_used() {
-    if !possible() {
-        return;
-    }
     let mut node = Node::prepare();
     node.inspector = None;
     node.start_notary();
@@ -459,9 +402,6 @@ fn inspectors_behind_a_socket_are_waited_for_and_then_used() {
 
 #[test]
 fn a_bad_policy_reload_changes_nothing_and_names_the_place() {
-    if !possible() {
-        return;
-    }
     let node = Node::start();
     fs::write(node.path("policy.d/90-bad.toml"), "[counts]\nminimun = 5\n").unwrap();
     node.hang_up_airlock();
@@ -474,9 +414,6 @@ fn a_bad_policy_reload_changes_nothing_and_names_the_place() {
 
 #[test]
 fn metrics_have_closed_labels_and_no_names() {
-    if !possible() {
-        return;
-    }
     let mut node = Node::prepare();
     let socket = node.path("run/metrics.sock").display().to_string();
     node.airlock_flags = vec!["--metrics".into(), format!("unix:{socket}")];
@@ -500,9 +437,6 @@ fn metrics_have_closed_labels_and_no_names() {
 
 #[test]
 fn without_an_airlock_the_exit_code_is_75_and_the_way_out_is_named() {
-    if !possible() {
-        return;
-    }
     let node = Node::prepare();
     for args in [&["status"][..], &["review"], &["withdraw", "R-000001"]] {
         let (code, _, err) = node.sekisho(RESEARCHER, args);
@@ -513,9 +447,6 @@ fn without_an_airlock_the_exit_code_is_75_and_the_way_out_is_named() {
 
 #[test]
 fn a_name_that_could_draw_on_the_officers_terminal_never_reaches_it() {
-    if !possible() {
-        return;
-    }
     let node = Node::start();
     node.shell(RESEARCHER, "printf x > \"$(printf 'a\\033[2Jb.tsv')\"; mkdir d; echo y > d/t.txt");
     node.shell(RESEARCHER, "printf 'purpose = \"\\\\u001b[2J\"\\n' > d/request.toml");

@@ -19,20 +19,12 @@ const AIRLOCK: &str = "backup";
 const OFFICERS: [(&str, &str, &str); 3] =
     [(OFFICER, "sato", "hospital-a"), (DUAL, "mori", "hospital-a"), (ELSEWHERE, "kato", "hospital-b")];
 
-/// Changing accounts needs root; without it these tests cannot say anything.
-pub fn possible() -> bool {
-    let root = nix::unistd::geteuid().is_root();
-    if !root {
-        eprintln!("not run: acting as several accounts needs root");
-    }
-    root
-}
-
 /// The programs of this build, where every account can run them.
 fn programs() -> &'static Path {
     static PROGRAMS: OnceLock<tempfile::TempDir> = OnceLock::new();
     PROGRAMS
         .get_or_init(|| {
+            assert!(nix::unistd::geteuid().is_root(), "acting as several accounts needs root");
             let exe = std::env::current_exe().unwrap();
             let profile = exe.ancestors().nth(2).unwrap();
             let mut build = Command::new(option_env!("CARGO").unwrap_or("cargo"));
