@@ -9,8 +9,32 @@ use sekisho_policy::numbers::{AlleleCount, Between};
 use sekisho_policy::rules::small_frequencies::{Standing, allele};
 use sekisho_policy::schema::Policy;
 
+/// Judges every group of a row, then what the groups give away together. `said` is kept between rows for its memory.
+///
+/// Returns whether the row gives few people away, and whether part of it could not be understood.
+pub fn row(
+    groups: &[Group],
+    row: &Row<'_>,
+    policy: &Policy,
+    tally: &mut Tally,
+    said: &mut Vec<Said>,
+) -> (bool, bool) {
+    let (mut offends, mut broken) = (false, false);
+    said.clear();
+    for group in groups {
+        let one = group.judge(row, policy, tally);
+        offends |= one.offends;
+        broken |= one.broken;
+        said.push(one);
+    }
+    if said.len() > 1 {
+        offends |= rest(groups, said, row, policy, tally);
+    }
+    (offends, broken)
+}
+
 /// Judges everybody less each group; `true` when the row gives few people away.
-pub fn rest(groups: &[Group], said: &[Said], row: &Row<'_>, policy: &Policy, tally: &mut Tally) -> bool {
+fn rest(groups: &[Group], said: &[Said], row: &Row<'_>, policy: &Policy, tally: &mut Tally) -> bool {
     let printed = |at: usize| {
         let columns = &groups.get(at)?.columns;
         // Numbers worked out from ratios are too coarse to subtract.

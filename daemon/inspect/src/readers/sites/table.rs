@@ -187,17 +187,8 @@ impl SiteTable {
         let slashes_are_alleles =
             self.tests.is_some_and(|t| matches!(field(t), b"ALLELIC" | b"TREND" | b"allelic" | b"trend"));
         let row = Row { fields: &field, ploidy, place: &place, slashes_are_alleles };
-        let (mut offends, mut broken) = (false, false);
-        self.said.clear();
-        for group in &self.groups {
-            let said = group.judge(&row, &self.policy, &mut self.tally);
-            offends |= said.offends;
-            broken |= said.broken;
-            self.said.push(said);
-        }
-        if self.said.len() > 1 {
-            offends |= difference::rest(&self.groups, &self.said, &row, &self.policy, &mut self.tally);
-        }
+        let (mut offends, mut broken) =
+            difference::row(&self.groups, &row, &self.policy, &mut self.tally, &mut self.said);
         let mut long = None;
         let digits = self.policy.numbers.significant_digits;
         for (column, role) in self.roles.iter().enumerate() {

@@ -201,17 +201,8 @@ impl SitesVcf {
             place: &place,
             slashes_are_alleles: false,
         };
-        let (mut offends, mut broken) = (false, false);
-        self.said.clear();
-        for group in &self.groups {
-            let said = group.judge(&row, &self.policy, &mut self.tally);
-            offends |= said.offends;
-            broken |= said.broken;
-            self.said.push(said);
-        }
-        if self.said.len() > 1 {
-            offends |= difference::rest(&self.groups, &self.said, &row, &self.policy, &mut self.tally);
-        }
+        let (offends, broken) =
+            difference::row(&self.groups, &row, &self.policy, &mut self.tally, &mut self.said);
         for (key, role) in self.roles.iter().enumerate() {
             let (from, to) = values.get(key).copied().unwrap_or((usize::MAX, 0));
             if from == usize::MAX {
