@@ -46,23 +46,24 @@ pub fn set_mark(map: BorrowedFd<'_>, pidfd: BorrowedFd<'_>, mark: Mark) -> io::R
 /// # Errors
 /// The system call's.
 pub fn get_mark(map: BorrowedFd<'_>, pidfd: BorrowedFd<'_>) -> io::Result<Option<Mark>> {
-    let mut value = [0; 8];
+    let mut value = [0; 16];
     match element(BPF_MAP_LOOKUP_ELEM, map, pidfd, &mut value) {
         Ok(()) => {
-            let [a, b, c, d, e, f, g, h] = value;
-            let mark =
-                Mark { flags: u32::from_ne_bytes([a, b, c, d]), account: u32::from_ne_bytes([e, f, g, h]) };
-            Ok(Some(mark))
+            let (words, session) = value.split_at(8);
+            let word = |at: usize| words[at..at + 4].try_into().map(u32::from_ne_bytes).unwrap_or_default();
+            let session = session.try_into().map(u64::from_ne_bytes).unwrap_or_default();
+            Ok(Some(Mark { flags: word(0), account: word(4), session }))
         }
         Err(e) if e.raw_os_error() == Some(libc::ENOENT) => Ok(None),
         Err(e) => Err(e),
     }
 }
 
-fn bytes(mark: Mark) -> [u8; 8] {
-    let mut value = [0; 8];
+fn bytes(mark: Mark) -> [u8; 16] {
+    let mut value = [0; 16];
     value[..4].copy_from_slice(&mark.flags.to_ne_bytes());
-    value[4..].copy_from_slice(&mark.account.to_ne_bytes());
+    value[4..8].copy_from_slice(&mark.account.to_ne_bytes());
+    value[8..].copy_from_slice(&mark.session.to_ne_bytes());
     value
 }
 
@@ -70,7 +71,7 @@ fn element(
     command: libc::c_long,
     map: BorrowedFd<'_>,
     pidfd: BorrowedFd<'_>,
-    value: &mut [u8; 8],
+    value: &mut [u8; 16],
 ) -> io::Result<()> {
     let key: i32 = pidfd.as_raw_fd();
     let attr = ElementAttr {
@@ -81,7 +82,7 @@ fn element(
         flags: 0,
     };
     // SAFETY: `attr` is the layout the kernel documents for element commands, `key` and `value` outlive the call and
-    // have the sizes the map was created with (4 and 8 bytes).
+    // have the sizes the map was created with (4 and 16 bytes).
     let result = unsafe { libc::syscall(libc::SYS_bpf, command, &raw const attr, size_of::<ElementAttr>()) };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }

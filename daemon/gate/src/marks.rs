@@ -38,13 +38,23 @@ fn mark_one(map: BorrowedFd<'_>, tables: &Tables, cgroups: &[String], pid: u32) 
         return Some(false);
     }
     let account = if process.login == u32::MAX { process.uid } else { process.login };
-    match set_mark(map, handle.as_fd(), Mark { flags, account }) {
+    let session = if flags & MARK_TRANSPORT == 0 { 0 } else { now() };
+    match set_mark(map, handle.as_fd(), Mark { flags, account, session }) {
         Ok(()) => Some(true),
         Err(error) => {
             tracing::error!(pid, %error, "a running process could not be marked");
             Some(false)
         }
     }
+}
+
+/// Nanoseconds since boot: what tells sessions apart.
+fn now() -> u64 {
+    use nix::time::{ClockId, clock_gettime};
+    clock_gettime(ClockId::CLOCK_BOOTTIME)
+        .ok()
+        .and_then(|t| u64::try_from(t.tv_sec() * 1_000_000_000 + t.tv_nsec()).ok())
+        .unwrap_or(0)
 }
 
 fn read(pid: u32) -> Option<Process> {

@@ -95,7 +95,7 @@ fn child(tasks: BorrowedFd<'_>, ground: &Path) -> Result<(Vec<u8>, u32), SelfTes
         .map_err(failed("starting the child"))?;
     let mark = || -> std::io::Result<()> {
         let handle = pidfd(child.id())?;
-        set_mark(tasks, handle.as_fd(), Mark { flags: MARK_CONFINED, account: u32::MAX })
+        set_mark(tasks, handle.as_fd(), Mark { flags: MARK_CONFINED, account: u32::MAX, session: 0 })
     };
     let marked = mark().map_err(failed("marking the child"));
     if let (Ok(()), Some(mut input)) = (&marked, child.stdin.take()) {

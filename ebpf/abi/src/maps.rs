@@ -2,7 +2,7 @@
 //! old ones and then changes one number, so no hook ever sees half a policy.
 
 /// Version of everything here. Pins of another version are not reused.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Most uid ranges.
 pub const RANGES: usize = 8;
@@ -19,6 +19,9 @@ pub struct Mark {
     pub flags: u32,
     /// The session's account: login uid if set, else the real uid when marked.
     pub account: u32,
+    /// The session: nanoseconds since boot at which its transport was marked; 0 when it began otherwise. Copied to
+    /// every child, so whatever the session starts, `sudo` included, tells it.
+    pub session: u64,
 }
 /// The task is confined. Never cleared.
 pub const MARK_CONFINED: u32 = 1;
@@ -161,7 +164,7 @@ pub const COUNT_LOST: u32 = 1;
 pub const COUNT_FALLBACK: u32 = 2;
 
 const _: () = {
-    assert!(size_of::<Mark>() == 8);
+    assert!(size_of::<Mark>() == 16);
     assert!(size_of::<SocketMark>() == 4);
     assert!(size_of::<Config>() == 8 + 8 * RANGES);
     assert!(size_of::<NodeKey>() == 16);

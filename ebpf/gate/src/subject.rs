@@ -154,6 +154,7 @@ pub unsafe fn confine(mark: *mut Mark, role: u32) {
     let login = login_uid();
     unsafe {
         (*mark).account = if login == u32::MAX { current_uid() } else { login };
+        (*mark).session = 0;
         (*mark).flags = MARK_CONFINED | role;
     }
 }

@@ -6,6 +6,7 @@ use crate::record;
 use crate::subject::{
     account, belongs, confine, current, current_task, is_transport_program, mark_of, policy, subject_of,
 };
+use aya_ebpf::helpers::bpf_ktime_get_boot_ns;
 use sekisho_abi::hook::Hook;
 use sekisho_abi::maps::{COUNT_FALLBACK, MARK_CONFINED, MARK_TRANSPORT};
 use sekisho_abi::process::{after_exec, decide_capability, decide_process, inherited};
@@ -59,6 +60,9 @@ hook!(task_fix_setuid, ctx, {
         if (*mark).flags & MARK_CONFINED == 0 {
             let role = if is_transport_program(policy.epoch) { MARK_TRANSPORT } else { 0 };
             confine(mark, role);
+            if role == MARK_TRANSPORT {
+                (*mark).session = bpf_ktime_get_boot_ns();
+            }
             if (*mark).account == 0 {
                 (*mark).account = uid;
             }
