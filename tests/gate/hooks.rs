@@ -149,6 +149,11 @@ fn every_hook_allows_denies_and_allows_again_on_6_12() {
 }
 
 #[test]
+fn every_hook_allows_denies_and_allows_again_on_6_18() {
+    every_hook_holds_on("6.18");
+}
+
+#[test]
 fn every_hook_allows_denies_and_allows_again_on_7_3() {
     every_hook_holds_on("7.3");
 }

@@ -1,4 +1,4 @@
-//! Debian's own kernels, straight from its archive: 6.1, 6.12, 7.3 and whatever else the index lists.
+//! Debian's own kernels, straight from its archive: 6.1, 6.12, 6.18, 7.3 and whatever else the index lists.
 //!
 //! The host's package system is not touched: lists and sources are private to the cache, and every package is
 //! verified with Debian's archive keys.
@@ -13,7 +13,7 @@ use std::process::Command;
 pub(crate) const DEFAULT: &str = "6.12";
 
 /// The series the product is tested on.
-pub(crate) const SUPPORTED: [&str; 3] = ["6.1", "6.12", "7.3"];
+pub(crate) const SUPPORTED: [&str; 4] = ["6.1", "6.12", "6.18", "7.3"];
 
 /// What the guest needs to find its disks, its line to the host and its network, in any order.
 const EARLY_MODULES: &[&str] =
@@ -31,7 +31,7 @@ impl Kernel {
     pub(crate) fn fetch(series: &str) -> Result<Self> {
         let numeric = series.split('.').count() == 2 && series.split('.').all(|n| n.parse::<u32>().is_ok());
         if !numeric {
-            bail!("{series:?} is no kernel series\nhint: 6.1, 6.12 and 7.3 are the supported ones");
+            bail!("{series:?} is no kernel series\nhint: 6.1, 6.12, 6.18 and 7.3 are the supported ones");
         }
         let directory =
             cache::made(&format!("kernels/linux-{series}"), &format!("kernel {series}"), |place| {
@@ -102,7 +102,9 @@ fn download(series: &str, place: &Path) -> Result<()> {
     let names = process::output(apt("apt-cache")?.args(["pkgnames", &format!("linux-image-{series}.")]))?;
     let newest = names.lines().filter(|name| name.ends_with("-cloud-amd64")).max_by_key(|name| version(name));
     let Some(package) = newest else {
-        bail!("Debian's index lists no kernel {series}\nhint: 6.1, 6.12 and 7.3 are the supported ones");
+        bail!(
+            "Debian's index lists no kernel {series}\nhint: 6.1, 6.12, 6.18 and 7.3 are the supported ones"
+        );
     };
     eprintln!("[lab] newest {series} in Debian: {package}");
     // Since 7.2 the image package is empty: image, module lists and modules are three others.

@@ -14,6 +14,7 @@ mod install;
 mod kernel;
 mod lab;
 mod narrator;
+mod outside;
 mod process;
 mod product;
 mod protocol;

@@ -1,16 +1,17 @@
 //! `cargo xtask vm run` and `cargo xtask vm shell`.
 //!
 //! `vm run` exits with the command's own code; with 124 when the command ran out of time, with 70 when the lab itself
-//! failed (so that no failure of the lab is mistaken for an answer of the command).
+//! failed (so that no failure of the lab is mistaken for an answer of the command). A command on the host (`--outside`)
+//! that fails counts before the one in the guest.
 
 use crate::kernel;
 use crate::lab::{Ended, Gate, Lab, Options, Parts, Stream, shell};
+use crate::outside::Door;
 use crate::process;
 use crate::protocol::Who;
 use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand, ValueEnum};
 use std::io::Write as _;
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -34,7 +35,7 @@ pub(crate) enum Command {
 /// What every lab can be told.
 #[derive(Args)]
 pub(crate) struct Machine {
-    /// Kernel series: 6.1, 6.12, 7.3, or another that Debian lists.
+    /// Kernel series: 6.1, 6.12, 6.18, 7.3, or another that Debian lists.
     #[arg(long, default_value = kernel::DEFAULT)]
     kernel: String,
     /// The gate: enforcing, not started at all, or recording only.
@@ -59,11 +60,24 @@ pub(crate) struct Run {
     /// Shell command to run as an unconfined root after COMMAND.
     #[arg(long, value_name = "CMD")]
     after: Option<String>,
-    /// Longest that COMMAND, and each of the two others, may take.
+    /// Let a port of this machine's 127.0.0.1 lead to the guest's sshd (0: any free one), and say which.
+    ///
+    /// The port and the path of a key that opens researcher, officer and root are printed as
+    /// `[lab] ssh port PORT key PATH config PATH`.
+    #[arg(long, value_name = "PORT")]
+    ssh_port: Option<u16>,
+    /// Shell command to run on this machine while the guest lives: after the gate has started, before COMMAND.
+    ///
+    /// It finds the way in by `ssh -F "$SEKISHO_SSH_CONFIG" node` (likewise scp, sftp, rsync -e; `-l officer` or `-l
+    /// root` for others than the researcher); SEKISHO_SSH_PORT and SEKISHO_SSH_KEY say the same piece by piece. Implies
+    /// `--ssh-port 0`. Its exit code, unless 0, is the one of the whole run.
+    #[arg(long, value_name = "CMD")]
+    outside: Option<String>,
+    /// Longest that COMMAND, and each of the others, may take.
     #[arg(long, value_name = "SECONDS", default_value_t = 120)]
     timeout: u64,
     /// What to run: one argument is a shell command, several are a program and its arguments.
-    #[arg(last = true, required = true)]
+    #[arg(last = true, required_unless_present = "outside")]
     command: Vec<String>,
 }
 
@@ -117,7 +131,12 @@ pub(crate) fn prepare(kernels: &[impl AsRef<str>]) -> Result<()> {
 impl Run {
     fn main(self) -> Result<ExitCode> {
         let parts = Parts::prepare(&self.machine.kernel)?;
-        let options = Options { gate: self.machine.gate, copy: self.machine.copy, ssh_port: None };
+        let door = match (self.ssh_port, &self.outside) {
+            (None, None) => None,
+            (port, _) => Some(Door::open(port.unwrap_or(0), parts.image())?),
+        };
+        let ssh_port = door.as_ref().map(Door::port);
+        let options = Options { gate: self.machine.gate, copy: self.machine.copy, ssh_port };
         let limit = Duration::from_secs(self.timeout);
         let mut lab = process::step("boot", || Lab::boot(&parts, &options))?;
         if let Some(before) = &self.before
@@ -126,15 +145,28 @@ impl Run {
             return Ok(code);
         }
         process::step("start the gate and the daemons", || lab.start_gate())?;
-        let argv = match self.command.as_slice() {
-            [script] => shell(script),
-            argv => argv.to_vec(),
-        };
-        let who = if self.root { Who::Root } else { Who::Researcher };
-        let code = match lab.run(who, &argv, limit, print)? {
-            Ended::Code(code) => ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX)),
-            Ended::TimedOut => return Ok(timed_out("the command", limit)),
-        };
+        let mut code = 0;
+        if let Some(door) = &door {
+            eprintln!("[lab] {door}");
+            if let Some(script) = &self.outside {
+                match door.run(script, limit)? {
+                    Ended::Code(ended) => code = ended,
+                    Ended::TimedOut => return Ok(timed_out("--outside", limit)),
+                }
+            }
+        }
+        if !self.command.is_empty() {
+            let argv = match self.command.as_slice() {
+                [script] => shell(script),
+                argv => argv.to_vec(),
+            };
+            let who = if self.root { Who::Root } else { Who::Researcher };
+            match lab.run(who, &argv, limit, print)? {
+                Ended::Code(ended) => code = if code == 0 { ended } else { code },
+                Ended::TimedOut => return Ok(timed_out("the command", limit)),
+            }
+        }
+        let code = ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX));
         if let Some(after) = &self.after
             && let Some(code) = around(&mut lab, "--after", after, limit)?
         {
@@ -176,8 +208,9 @@ fn print(stream: Stream, piece: &[u8]) -> Result<()> {
 impl Shell {
     fn main(self) -> Result<ExitCode> {
         let parts = Parts::prepare(&self.machine.kernel)?;
-        let port = free_port()?;
-        let options = Options { gate: self.machine.gate, copy: self.machine.copy, ssh_port: Some(port) };
+        let door = Door::open(0, parts.image())?;
+        let options =
+            Options { gate: self.machine.gate, copy: self.machine.copy, ssh_port: Some(door.port()) };
         let mut lab = process::step("boot", || Lab::boot(&parts, &options))?;
         process::step("start the gate and the daemons", || lab.start_gate())?;
         let user = match self.user {
@@ -187,24 +220,11 @@ impl Shell {
         };
         eprintln!("[lab] logging in as {}; the machine is thrown away when you log out", user.account());
         let status = std::process::Command::new("ssh")
-            .args([
-                "-o",
-                "StrictHostKeyChecking=no",
-                "-o",
-                "UserKnownHostsFile=/dev/null",
-                "-o",
-                "LogLevel=ERROR",
-            ])
-            .args(["-o", "IdentitiesOnly=yes", "-F", "none", "-p", &port.to_string(), "-i"])
-            .arg(parts.image().login_key())
-            .arg(format!("{}@127.0.0.1", user.account()))
+            .arg("-F")
+            .arg(door.config())
+            .args(["-l", user.account(), "node"])
             .status()
             .context("ssh")?;
         Ok(ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX)))
     }
-}
-
-/// A port of the loopback that nobody listens on at the moment.
-fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }
