@@ -15,6 +15,7 @@ const UNITS: &str = "usr/lib/systemd/system";
 
 /// Where the files of `deploy/` go.
 const DEPLOYED: &[(&str, &str)] = &[
+    ("deploy/sshd", "etc/ssh/sshd_config.d"),
     ("deploy/systemd", UNITS),
     ("deploy/sysusers.d", "usr/lib/sysusers.d"),
     ("deploy/tmpfiles.d", "usr/lib/tmpfiles.d"),

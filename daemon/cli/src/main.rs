@@ -48,6 +48,9 @@ enum Command {
     Policy(commands::policy::Args),
     /// What this node's kernel can enforce, and what is missing.
     Doctor(commands::doctor::Args),
+    /// What sshd starts for a confined login: a shell on a terminal, or a refusal.
+    #[command(hide = true)]
+    Session,
 }
 
 fn main() -> ExitCode {
@@ -66,6 +69,7 @@ fn main() -> ExitCode {
         Command::Why(args) => commands::why::run(&args, json),
         Command::Policy(args) => commands::policy::run(&args, json),
         Command::Doctor(args) => commands::doctor::run(&args, json),
+        Command::Session => commands::session::run(),
     };
     match result {
         Ok(code) => code,
