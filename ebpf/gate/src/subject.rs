@@ -188,6 +188,14 @@ pub fn current(epoch: u32) -> Subject {
     Subject::FREE
 }
 
+/// Who acts, and the policy to judge by; `None` for somebody the gate does not judge.
+#[inline(always)]
+pub fn confined() -> Option<(Subject, Policy)> {
+    let policy = policy();
+    let who = current(policy.epoch);
+    if who.confined { Some((who, policy)) } else { None }
+}
+
 /// Is the current program one that policy trusts as the session's transport?
 #[inline(always)]
 pub fn is_transport_program(epoch: u32) -> bool {

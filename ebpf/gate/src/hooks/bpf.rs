@@ -1,15 +1,14 @@
 //! Kernel interfaces without an ordinary use for a confined process.
 
 use crate::record;
-use crate::subject::{current, policy};
+use crate::subject::confined;
 use sekisho_abi::Reason;
 use sekisho_abi::hook::Hook;
 use sekisho_abi::process::decide_never;
 
 #[inline(always)]
 fn never(hook: Hook, reason: Reason, number: u64) -> i32 {
-    let policy = policy();
-    let who = current(policy.epoch);
+    let Some((who, policy)) = confined() else { return 0 };
     record::number(hook, decide_never(who, reason), policy, number)
 }
 

@@ -3,7 +3,7 @@
 use crate::layout::{OFF_FILE_DENTRY, OFF_FILE_MODE, OFF_SOCKET_SK, field};
 use crate::record;
 use crate::socket::{family_of, owned, unix_peer};
-use crate::subject::{Policy, current, policy};
+use crate::subject::{Policy, confined};
 use crate::zone::place_of;
 use aya_ebpf::helpers::bpf_sock_from_file;
 use sekisho_abi::file::{Act, Place, decide, decide_control};
@@ -17,9 +17,8 @@ const MAY_APPEND: u32 = 8;
 
 hook!(file_open, ctx, {
     let file: *const u8 = ctx.arg(0);
-    let policy = policy();
-    let who = current(policy.epoch);
-    if !who.confined || file.is_null() {
+    let Some((who, policy)) = confined() else { return 0 };
+    if file.is_null() {
         return 0;
     }
     // SAFETY: a live file; null is checked.
@@ -45,11 +44,7 @@ hook!(file_permission, ctx, {
     if mask & (MAY_WRITE | MAY_APPEND) == 0 || file.is_null() {
         return 0;
     }
-    let policy = policy();
-    let who = current(policy.epoch);
-    if !who.confined {
-        return 0;
-    }
+    let Some((who, policy)) = confined() else { return 0 };
     // SAFETY: a live file; null is checked.
     unsafe { write_through(Hook::FilePermission, file, who, policy) }
 });
@@ -108,11 +103,7 @@ unsafe fn control(hook: Hook, file: *const u8, command: u32) -> i32 {
     if file.is_null() {
         return 0;
     }
-    let policy = policy();
-    let who = current(policy.epoch);
-    if !who.confined {
-        return 0;
-    }
+    let Some((who, policy)) = confined() else { return 0 };
     unsafe {
         let dentry: *const u8 = field(file, &raw const OFF_FILE_DENTRY);
         if dentry.is_null() {

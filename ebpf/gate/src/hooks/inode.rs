@@ -2,7 +2,7 @@
 
 use crate::layout::{OFF_FILE_DENTRY, field};
 use crate::record;
-use crate::subject::{current, policy};
+use crate::subject::confined;
 use crate::zone::{place_of, place_of_name};
 use sekisho_abi::Reason;
 use sekisho_abi::file::{Act, S_IFBLK, S_IFCHR, S_IFMT, decide};
@@ -11,11 +11,7 @@ use sekisho_abi::hook::Hook;
 /// A name made, moved or removed: its directory counts.
 #[inline(always)]
 unsafe fn name(hook: Hook, dentry: *const u8, act: Act) -> i32 {
-    let policy = policy();
-    let who = current(policy.epoch);
-    if !who.confined {
-        return 0;
-    }
+    let Some((who, policy)) = confined() else { return 0 };
     unsafe {
         if dentry.is_null() {
             return record::file(hook, Reason::OutsideZones, policy, dentry);
@@ -32,11 +28,7 @@ unsafe fn name(hook: Hook, dentry: *const u8, act: Act) -> i32 {
 /// Mode, owner, times, size, attributes: the object counts.
 #[inline(always)]
 unsafe fn metadata(hook: Hook, dentry: *const u8) -> i32 {
-    let policy = policy();
-    let who = current(policy.epoch);
-    if !who.confined {
-        return 0;
-    }
+    let Some((who, policy)) = confined() else { return 0 };
     unsafe {
         if dentry.is_null() {
             return record::file(hook, Reason::OutsideZones, policy, dentry);
@@ -125,16 +117,14 @@ hook!(inode_rename, ctx, {
 });
 
 hook!(quotactl, ctx, {
-    let policy = policy();
-    let who = current(policy.epoch);
+    let Some((who, policy)) = confined() else { return 0 };
     let answer = sekisho_abi::process::decide_never(who, Reason::KernelInterface);
     record::number(Hook::Quotactl, answer, policy, u64::from(ctx.arg::<u32>(0)))
 });
 
 // Files the kernel itself is asked to read: modules, kernels, policies.
 hook!(kernel_read_file, ctx, {
-    let policy = policy();
-    let who = current(policy.epoch);
+    let Some((who, policy)) = confined() else { return 0 };
     let answer = sekisho_abi::process::decide_never(who, Reason::KernelInterface);
     let file: *const u8 = ctx.arg(0);
     // SAFETY: a live file, or null.

@@ -2,7 +2,7 @@
 
 use crate::layout::{OFF_FILE_DENTRY, OFF_VMA_FILE, OFF_VMA_FLAGS, field};
 use crate::record;
-use crate::subject::{current, policy};
+use crate::subject::confined;
 use crate::zone::place_of;
 use sekisho_abi::Reason;
 use sekisho_abi::file::{Act, decide};
@@ -46,11 +46,7 @@ hook!(file_mprotect, ctx, {
 
 #[inline(always)]
 unsafe fn mapped_writable(hook: Hook, file: *const u8) -> i32 {
-    let policy = policy();
-    let who = current(policy.epoch);
-    if !who.confined {
-        return 0;
-    }
+    let Some((who, policy)) = confined() else { return 0 };
     unsafe {
         let dentry: *const u8 = field(file, &raw const OFF_FILE_DENTRY);
         if dentry.is_null() {

@@ -2,7 +2,7 @@
 
 use crate::layout::{OFF_SB_FLAGS, field};
 use crate::record;
-use crate::subject::{current, policy};
+use crate::subject::confined;
 use sekisho_abi::Reason;
 use sekisho_abi::file::{SB_KERNMOUNT, SB_SUBMOUNT};
 use sekisho_abi::hook::Hook;
@@ -10,8 +10,7 @@ use sekisho_abi::process::decide_never;
 
 #[inline(always)]
 fn never(hook: Hook) -> i32 {
-    let policy = policy();
-    let who = current(policy.epoch);
+    let Some((who, policy)) = confined() else { return 0 };
     record::number(hook, decide_never(who, Reason::Mount), policy, 0)
 }
 

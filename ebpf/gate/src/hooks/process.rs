@@ -4,7 +4,7 @@ use crate::layout::{OFF_CRED_UID, OFF_IPC_CUID, OFF_TASK_TGID, field};
 use crate::maps::count;
 use crate::record;
 use crate::subject::{
-    account, belongs, confine, current, current_task, is_transport_program, mark_of, policy, subject_of,
+    account, belongs, confine, confined, current_task, is_transport_program, mark_of, policy, subject_of,
 };
 use aya_ebpf::helpers::bpf_ktime_get_boot_ns;
 use sekisho_abi::hook::Hook;
@@ -18,9 +18,8 @@ const PTRACE_MODE_NOAUDIT: u32 = 4;
 // A child is what its parent is. If that cannot be written down, there is no child.
 hook!(task_alloc, ctx, {
     let child: *const u8 = ctx.arg(0);
-    let policy = policy();
-    let who = current(policy.epoch);
-    if !who.confined || child.is_null() {
+    let Some((_, policy)) = confined() else { return 0 };
+    if child.is_null() {
         return 0;
     }
     // SAFETY: both tasks are the kernel's own; each storage is checked for null.
@@ -124,9 +123,8 @@ hook!(task_kill, ctx, {
 
 #[inline(always)]
 unsafe fn reach(hook: Hook, task: *const u8, quiet: bool) -> i32 {
-    let policy = policy();
-    let who = current(policy.epoch);
-    if !who.confined || task.is_null() {
+    let Some((who, policy)) = confined() else { return 0 };
+    if task.is_null() {
         return 0;
     }
     unsafe {
@@ -141,8 +139,7 @@ unsafe fn reach(hook: Hook, task: *const u8, quiet: bool) -> i32 {
 hook!(capable, ctx, {
     let capability: u32 = ctx.arg(2);
     let options: u32 = ctx.arg(3);
-    let policy = policy();
-    let who = current(policy.epoch);
+    let Some((who, policy)) = confined() else { return 0 };
     let answer = decide_capability(who, capability);
     if options & CAP_OPT_NOAUDIT != 0 {
         return sekisho_abi::verdict(answer, policy.audit);
@@ -153,9 +150,8 @@ hook!(capable, ctx, {
 // A System V queue made by somebody unconfined is read by somebody unconfined.
 hook!(msg_queue_msgsnd, ctx, {
     let queue: *const u8 = ctx.arg(0);
-    let policy = policy();
-    let who = current(policy.epoch);
-    if !who.confined || queue.is_null() {
+    let Some((_, policy)) = confined() else { return 0 };
+    if queue.is_null() {
         return 0;
     }
     // SAFETY: a live queue; null is checked.

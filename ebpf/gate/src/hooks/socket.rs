@@ -6,7 +6,7 @@ use crate::socket::{
     Target, bound_address, bound_port, destination, family_of, note_listener, own, owned, sk_of, target,
     type_of, unix_end, unix_path, unix_peer,
 };
-use crate::subject::{Policy, account, current, login_uid, policy};
+use crate::subject::{Policy, account, confined, current, login_uid, policy};
 use sekisho_abi::hook::Hook;
 use sekisho_abi::network::{
     AF_INET, AF_INET6, AF_NETLINK, AF_UNIX, Address, SOCK_STREAM, decide_bind, decide_create,
@@ -24,11 +24,7 @@ hook!(socket_create, ctx, {
     if kernel != 0 {
         return 0;
     }
-    let policy = policy();
-    let who = current(policy.epoch);
-    if !who.confined {
-        return 0;
-    }
+    let Some((who, policy)) = confined() else { return 0 };
     let answer = decide_create(who, family, kind, protocol, effective_root());
     record::number(Hook::SocketCreate, answer, policy, u64::from(family))
 });
@@ -64,11 +60,7 @@ hook!(socket_post_create, ctx, {
     if kernel != 0 || socket.is_null() {
         return 0;
     }
-    let policy = policy();
-    let who = current(policy.epoch);
-    if !who.confined {
-        return 0;
-    }
+    let Some((_, policy)) = confined() else { return 0 };
     // SAFETY: a live socket; null is checked.
     unsafe {
         let sk = sk_of(socket);
@@ -93,9 +85,8 @@ unsafe fn towards(hook: Hook, sk: *const u8, to: &Target, who: Subject, policy: 
 hook!(socket_connect, ctx, {
     let socket: *const u8 = ctx.arg(0);
     let sockaddr: *const u8 = ctx.arg(1);
-    let policy = policy();
-    let who = current(policy.epoch);
-    if !who.confined || socket.is_null() {
+    let Some((who, policy)) = confined() else { return 0 };
+    if socket.is_null() {
         return 0;
     }
     // SAFETY: a live socket and an address the kernel holds; nulls are checked.
@@ -126,9 +117,8 @@ hook!(socket_connect, ctx, {
 hook!(socket_sendmsg, ctx, {
     let socket: *const u8 = ctx.arg(0);
     let message: *const u8 = ctx.arg(1);
-    let policy = policy();
-    let who = current(policy.epoch);
-    if !who.confined || socket.is_null() {
+    let Some((who, policy)) = confined() else { return 0 };
+    if socket.is_null() {
         return 0;
     }
     // SAFETY: a live socket and message; nulls are checked.
@@ -164,9 +154,8 @@ hook!(socket_sendmsg, ctx, {
 hook!(socket_bind, ctx, {
     let socket: *const u8 = ctx.arg(0);
     let sockaddr: *const u8 = ctx.arg(1);
-    let policy = policy();
-    let who = current(policy.epoch);
-    if !who.confined || socket.is_null() {
+    let Some((who, policy)) = confined() else { return 0 };
+    if socket.is_null() {
         return 0;
     }
     // SAFETY: a live socket and an address the kernel holds; nulls are checked.
@@ -219,9 +208,8 @@ hook!(socket_listen, ctx, {
 // A listener handed down by somebody unconfined would let outsiders fetch.
 hook!(socket_accept, ctx, {
     let socket: *const u8 = ctx.arg(0);
-    let policy = policy();
-    let who = current(policy.epoch);
-    if !who.confined || socket.is_null() {
+    let Some((who, policy)) = confined() else { return 0 };
+    if socket.is_null() {
         return 0;
     }
     // SAFETY: a live socket; null is checked.
@@ -259,9 +247,8 @@ hook!(unix_stream_connect, ctx, {
 
 hook!(unix_may_send, ctx, {
     let other: *const u8 = ctx.arg(1);
-    let policy = policy();
-    let who = current(policy.epoch);
-    if !who.confined || other.is_null() {
+    let Some((who, policy)) = confined() else { return 0 };
+    if other.is_null() {
         return 0;
     }
     // SAFETY: live sockets; nulls are checked.
