@@ -1,0 +1,41 @@
+//! The registry: every channel, by group.
+//!
+//! A channel is a line in its group's list: a name, what it tries, the hooks and the reason that the gate's record must
+//! show, and the try itself, which ends in the kernel's own error. It says nothing about arrival unless looking for the
+//! canary in its directory outside and in everything received is not enough. To try a few of them in a lab:
+//!
+//! ```sh
+//! cargo build -p sekisho-tests && cargo xtask vm run --root --copy target/debug/sekisho-escape \
+//!   --before '(setsid /tmp/in/sekisho-escape witness > /tmp/witness.log 2>&1 < /dev/null &)
+//!             until grep -q ready /tmp/witness.log; do sleep 0.1; done; /tmp/in/sekisho-escape phase off files' \
+//!   --after 'cat /tmp/witness.log' -- '/tmp/in/sekisho-escape phase on files open_existing'
+//! ```
+
+use crate::channel::{Channel, Entry};
+
+mod deputy;
+mod descriptors;
+mod files;
+mod ipc;
+mod network;
+mod root;
+
+/// Groups in the order of the table.
+const GROUPS: &[(&str, &[Channel])] = &[
+    ("files", files::CHANNELS),
+    ("descriptors", descriptors::CHANNELS),
+    ("network", network::CHANNELS),
+    ("ipc", ipc::CHANNELS),
+    ("deputies", deputy::CHANNELS),
+    ("root", root::CHANNELS),
+];
+
+/// All channels, group by group.
+pub(crate) fn all() -> impl Iterator<Item = Entry> {
+    GROUPS.iter().flat_map(|(group, channels)| channels.iter().map(move |channel| Entry { group, channel }))
+}
+
+/// The channel of that name.
+pub(crate) fn named(name: &str) -> Option<Entry> {
+    all().find(|entry| entry.channel.name == name)
+}
