@@ -91,6 +91,8 @@ pub struct Gate {
     pub devices: Vec<String>,
     /// Where confined processes may connect, listen and accept.
     pub network: Network,
+    /// How much a session may show on its screen.
+    pub screen: Screen,
 }
 
 /// `gate.mode`.
@@ -158,6 +160,32 @@ pub struct Network {
     /// Filesystem paths of unix sockets of unconfined peers that may be reached.
     pub unix: Vec<String>,
 }
+
+/// `[gate.screen]`. What leaves through a session's transport (sshd) is counted always, and limited where this says so.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Screen {
+    /// Bytes that may leave in any hour, per account; half of them at once, the rest at an even pace. Absent: no limit.
+    pub bytes_per_hour: Option<u64>,
+    /// What happens to more.
+    pub over: ScreenOver,
+}
+
+/// `gate.screen.over`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ScreenOver {
+    /// It is slowed down to the budget's pace.
+    #[default]
+    Throttle,
+    /// It is refused, which ends the connection.
+    Cut,
+}
+
+/// The least `gate.screen.bytes_per_hour`: some five hundred full screens. Less would lock people out.
+pub const SCREEN_FLOOR: u64 = 1 << 20;
+/// The largest `gate.screen.bytes_per_hour` that means anything.
+pub const SCREEN_CEILING: u64 = 1 << 40;
 
 /// One allowed destination.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -41,6 +41,22 @@ uid_ranges = [[1000, 59999]]
     )
 }
 
+#[test]
+fn a_screen_budget_that_would_lock_people_out_is_refused() {
+    use sekisho_policy::schema::ScreenOver;
+    let with = |screen: &str| format!("{}[gate.screen]\n{screen}\n", whole());
+    for bytes in ["0", "1048575", "2000000000000"] {
+        let error = refused(&with(&format!("bytes_per_hour = {bytes}")));
+        assert!(error.to_string().contains("1048576"), "{error}");
+    }
+    let policy = Policy::parse("p.toml", &with("bytes_per_hour = 1048576\nover = \"cut\"")).unwrap();
+    assert_eq!(
+        (policy.gate.screen.bytes_per_hour, policy.gate.screen.over),
+        (Some(1 << 20), ScreenOver::Cut)
+    );
+    assert_eq!(Policy::parse("p.toml", &whole()).unwrap().gate.screen.bytes_per_hour, None);
+}
+
 fn refused(text: &str) -> PolicyError {
     Policy::parse("p.toml", text).expect_err("must be refused")
 }

@@ -19,6 +19,8 @@ pub mod hook;
 pub mod maps;
 pub mod network;
 pub mod process;
+pub mod screen;
+pub mod second_layer;
 
 /// Who acts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,11 +72,13 @@ pub enum Reason {
     Lockdown = 13,
     /// A kernel interface without an ordinary use here.
     KernelInterface = 14,
+    /// More bytes on the screen than the budget allows.
+    Screen = 15,
 }
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Allowed,
         Self::OutsideZones,
         Self::Device,
@@ -90,6 +94,7 @@ impl Reason {
         Self::MarkFailed,
         Self::Lockdown,
         Self::KernelInterface,
+        Self::Screen,
     ];
 
     /// Its name in records.
@@ -111,6 +116,7 @@ impl Reason {
             Self::MarkFailed => "mark_failed",
             Self::Lockdown => "lockdown",
             Self::KernelInterface => "kernel_interface",
+            Self::Screen => "screen",
         }
     }
 }

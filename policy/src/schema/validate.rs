@@ -1,7 +1,7 @@
 //! What a well-formed policy must also be: consistent, and not looser than the guideline without saying who allowed it.
 
 use super::document::Place;
-use super::{Officer, Policy, PolicyError, VERSION, Weight, ZoneKind};
+use super::{Officer, Policy, PolicyError, SCREEN_CEILING, SCREEN_FLOOR, VERSION, Weight, ZoneKind};
 use std::collections::BTreeSet;
 
 type Checked = Result<(), PolicyError>;
@@ -21,6 +21,7 @@ impl Policy {
         self.subjects(places)?;
         self.zones(places)?;
         self.network(places)?;
+        self.screen(places)?;
         self.people(places)?;
         self.plans(places)?;
         self.bounds(places)?;
@@ -128,6 +129,18 @@ impl Policy {
             absolute(under.at(&format!("unix.{n}")), path)?;
         }
         Ok(())
+    }
+
+    /// A budget too small to log in and read why would lock everybody out, the person who wrote it included.
+    fn screen(&self, places: &Place) -> Checked {
+        match self.gate.screen.bytes_per_hour {
+            Some(bytes) if !(SCREEN_FLOOR..=SCREEN_CEILING).contains(&bytes) => Err(wrong(
+                places.at("gate.screen.bytes_per_hour"),
+                &bytes.to_string(),
+                &format!("{SCREEN_FLOOR} to {SCREEN_CEILING}"),
+            )),
+            _ => Ok(()),
+        }
     }
 
     fn people(&self, places: &Place) -> Checked {

@@ -153,6 +153,10 @@ fn reason(name: &str, language: Language) -> &'static str {
             "現在すべての持ち出しが停止されています。事務局に問い合わせてください",
         ),
         "kernel_interface" => ("this kernel interface is closed here", "このカーネル機能は使えません"),
+        "screen" => (
+            "more has left on the screen than the node allows in an hour; wait, or take results out through the spool",
+            "1時間に画面へ出せる量を超えました。時間をおくか、結果はスプールから持ち出してください",
+        ),
         _ => ("the gate denied this", "関所が拒否しました"),
     };
     language.pick(english, japanese)
@@ -208,6 +212,7 @@ mod tests {
             "mark_failed",
             "lockdown",
             "kernel_interface",
+            "screen",
         ];
         for language in [Language::English, Language::Japanese] {
             let sentences: std::collections::BTreeSet<_> =
