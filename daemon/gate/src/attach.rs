@@ -73,7 +73,7 @@ pub enum AttachError {
 }
 
 /// Maps that outlive the daemon: marks, sockets, policy, listeners, records, counters.
-const MAPS: [&str; 12] = [
+const MAPS: [&str; 14] = [
     "TASKS",
     "SOCKETS",
     "EPOCH",
@@ -84,6 +84,8 @@ const MAPS: [&str; 12] = [
     "DESTINATIONS",
     "UNIX_PATHS",
     "LISTENERS",
+    "LOCKS",
+    "LOCKED",
     "EVENTS",
     "COUNTERS",
 ];

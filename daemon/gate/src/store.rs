@@ -5,9 +5,10 @@ use aya::Ebpf;
 use aya::maps::lpm_trie::Key;
 use aya::maps::{Array, HashMap, LpmTrie, MapData, MapError};
 use sekisho_abi::maps::{
-    Config, DESTINATION_FIXED_BITS, NUMBER_CGROUP, NUMBER_DEVICE, NUMBER_LOOPBACK, NUMBER_UID, UID_CONFINED,
-    UID_EXEMPT,
+    Config, DESTINATION_FIXED_BITS, LOCK_ACCOUNT, LOCK_EVERYONE, NUMBER_CGROUP, NUMBER_DEVICE,
+    NUMBER_LOOPBACK, NUMBER_UID, UID_CONFINED, UID_EXEMPT,
 };
+use std::collections::BTreeSet;
 
 /// A step that failed: the old epoch stays in force.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +41,17 @@ pub struct Store {
     numbers: HashMap<MapData, Number, u32>,
     destinations: LpmTrie<MapData, [u8; 24], u32>,
     unix: HashMap<MapData, Unix, u32>,
+    locks: HashMap<MapData, [u8; 8], u32>,
+    locked: Array<MapData, u32>,
+}
+
+/// Whose way out is frozen.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Locks {
+    /// Everybody confined.
+    pub everyone: bool,
+    /// These accounts.
+    pub accounts: BTreeSet<u32>,
 }
 
 fn on(map: &'static str) -> impl Fn(MapError) -> StoreError {
@@ -66,6 +78,8 @@ impl Store {
             numbers: take!(object, HashMap, "NUMBERS"),
             destinations: take!(object, LpmTrie, "DESTINATIONS"),
             unix: take!(object, HashMap, "UNIX_PATHS"),
+            locks: take!(object, HashMap, "LOCKS"),
+            locked: take!(object, Array, "LOCKED"),
         })
     }
 
@@ -85,6 +99,33 @@ impl Store {
         self.epoch.set(0, new, 0).map_err(on("EPOCH"))?;
         self.clear(|epoch| epoch != new)?;
         Ok(new)
+    }
+
+    /// Freezes exactly these, from the next system call on: sockets that are open, sessions that run. New locks come
+    /// before old ones go, and the cell everybody looks at says "some" while there is one.
+    ///
+    /// # Errors
+    /// [`StoreError`]; then some of the new locks may hold already, and none of the old ones was lifted.
+    #[expect(dead_code, reason = "the lockdown command, which follows, calls it")]
+    pub fn lock(&mut self, locks: &Locks) -> Result<(), StoreError> {
+        let everyone = locks.everyone.then(|| lock_key(LOCK_EVERYONE, 0));
+        let wanted: BTreeSet<_> = everyone
+            .into_iter()
+            .chain(locks.accounts.iter().map(|&uid| lock_key(LOCK_ACCOUNT, uid)))
+            .collect();
+        for key in &wanted {
+            self.locks.insert(key, 1, 0).map_err(on("LOCKS"))?;
+        }
+        let count = u32::try_from(wanted.len()).unwrap_or(u32::MAX);
+        if count > 0 {
+            self.locked.set(0, count, 0).map_err(on("LOCKED"))?;
+        }
+        let stale: Vec<_> =
+            self.locks.keys().filter_map(Result::ok).filter(|key| !wanted.contains(key)).collect();
+        for key in stale {
+            self.locks.remove(&key).map_err(on("LOCKS"))?;
+        }
+        self.locked.set(0, count, 0).map_err(on("LOCKED"))
     }
 
     fn write(&mut self, tables: &Tables, epoch: u32) -> Result<(), StoreError> {
@@ -118,11 +159,11 @@ impl Store {
             let key = Key::new(DESTINATION_FIXED_BITS + prefix, destination(epoch, protocol, port, address));
             self.destinations.insert(&key, 1, 0).map_err(on("DESTINATIONS"))?;
         }
-        for path in &tables.unix {
+        for (path, word) in &tables.unix {
             let mut key = [0; 112];
             key[..4].copy_from_slice(&epoch.to_ne_bytes());
             key[4..].copy_from_slice(path);
-            self.unix.insert(key, 1, 0).map_err(on("UNIX_PATHS"))?;
+            self.unix.insert(key, word, 0).map_err(on("UNIX_PATHS"))?;
         }
         Ok(())
     }
@@ -174,6 +215,14 @@ fn number(value: u64, kind: u32, epoch: u32) -> Number {
     key[..8].copy_from_slice(&value.to_ne_bytes());
     key[8..12].copy_from_slice(&epoch.to_ne_bytes());
     key[12..].copy_from_slice(&kind.to_ne_bytes());
+    key
+}
+
+/// [`sekisho_abi::maps::LockKey`] as bytes.
+fn lock_key(kind: u32, number: u32) -> [u8; 8] {
+    let mut key = [0; 8];
+    key[..4].copy_from_slice(&kind.to_ne_bytes());
+    key[4..].copy_from_slice(&number.to_ne_bytes());
     key
 }
 

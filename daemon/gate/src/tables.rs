@@ -2,9 +2,11 @@
 //! [`Node`], so that the translation itself can be tested.
 
 use sekisho_abi::maps::{
-    CONFIG_AUDIT, CONFIG_LISTEN_LOOPBACK, Config, RANGES, UNIX_PATH, UidRange, ZONE_SPOOL, ZONE_WORKSPACE,
+    CONFIG_AUDIT, CONFIG_LISTEN_LOOPBACK, Config, RANGES, UNIX_KEPT, UNIX_LISTED, UNIX_PATH, UidRange,
+    ZONE_SPOOL, ZONE_WORKSPACE,
 };
 use sekisho_policy::schema::{Destination, Gate, GateMode, ZoneKind};
+use sekisho_wire::paths::{AIRLOCK_SOCKET, GATE_SOCKET};
 use std::net::IpAddr;
 
 /// One epoch's worth of policy, in numbers.
@@ -28,8 +30,8 @@ pub struct Tables {
     pub cgroups: Vec<u64>,
     /// (protocol, port, mapped address, prefix length within 128).
     pub destinations: Vec<(u16, u16, [u8; 16], u32)>,
-    /// Paths of unix sockets.
-    pub unix: Vec<[u8; UNIX_PATH]>,
+    /// (path of a unix socket, `UNIX_…`).
+    pub unix: Vec<([u8; UNIX_PATH], u32)>,
     /// What could not be resolved, and what follows from it.
     pub warnings: Vec<String>,
 }
@@ -66,6 +68,9 @@ pub trait Node {
 /// Where post-authentication sshd may live: OpenSSH before and after 9.8.
 const TRANSPORTS: [&str; 3] =
     ["/usr/sbin/sshd", "/usr/lib/openssh/sshd-session", "/usr/lib/openssh/sshd-auth"];
+
+/// Sockets that answer in lockdown too: they tell people what happened, and release nothing by themselves.
+const KEPT: [&str; 2] = [AIRLOCK_SOCKET, GATE_SOCKET];
 
 /// A policy the kernel half cannot hold.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -194,7 +199,12 @@ fn network(gate: &Gate, node: &impl Node, tables: &mut Tables) -> Result<(), Tab
         // The listener bound the real path, or the one written here: both are it.
         for candidate in [Some(path.clone()), node.real(path)].into_iter().flatten() {
             match unix_path(&candidate) {
-                Some(bytes) if !tables.unix.contains(&bytes) => tables.unix.push(bytes),
+                Some(bytes) if tables.unix.iter().all(|(known, _)| *known != bytes) => {
+                    tables.unix.push((
+                        bytes,
+                        if KEPT.contains(&candidate.as_str()) { UNIX_KEPT } else { UNIX_LISTED },
+                    ));
+                }
                 Some(_) => {}
                 None => tables
                     .warnings

@@ -1,6 +1,6 @@
 //! Where a write lands, and whether it may.
 
-use crate::{Answer, Reason, Rules, Subject, maps};
+use crate::{Answer, Reason, Subject, maps};
 
 /// File type bits of an inode's mode.
 pub const S_IFMT: u32 = 0o170_000;
@@ -158,7 +158,7 @@ pub const fn place(object: &Object) -> Place {
 /// May it?
 #[inline(always)]
 #[must_use]
-pub const fn decide(subject: Subject, act: Act, place: Place, rules: Rules) -> Answer {
+pub const fn decide(subject: Subject, act: Act, place: Place) -> Answer {
     if !subject.confined {
         return Reason::Allowed;
     }
@@ -169,7 +169,7 @@ pub const fn decide(subject: Subject, act: Act, place: Place, rules: Rules) -> A
         Place::Workspace | Place::Memory | Place::Session | Place::Terminal | Place::Socket => {
             Reason::Allowed
         }
-        Place::Spool if rules.lockdown && !matches!(act, Act::Read) => Reason::Lockdown,
+        Place::Spool if subject.locked && !matches!(act, Act::Read) => Reason::Lockdown,
         Place::Spool => Reason::Allowed,
         Place::Device if matches!(act, Act::Read | Act::Write) => Reason::Allowed,
         Place::Device | Place::ForeignDevice => Reason::Device,
@@ -181,7 +181,7 @@ pub const fn decide(subject: Subject, act: Act, place: Place, rules: Rules) -> A
 /// May this control reach this object? Outside the zones only controls that carry nothing in.
 #[inline(always)]
 #[must_use]
-pub const fn decide_control(subject: Subject, command: u32, place: Place, rules: Rules) -> Answer {
+pub const fn decide_control(subject: Subject, command: u32, place: Place) -> Answer {
     if !subject.confined {
         return Reason::Allowed;
     }
@@ -191,9 +191,7 @@ pub const fn decide_control(subject: Subject, command: u32, place: Place, rules:
     }
     match place {
         Place::ForeignDevice => Reason::Device,
-        Place::Outside | Place::Spool if carries_data_in(command) => {
-            decide(subject, Act::Metadata, place, rules)
-        }
+        Place::Outside | Place::Spool if carries_data_in(command) => decide(subject, Act::Metadata, place),
         _ => Reason::Allowed,
     }
 }

@@ -29,13 +29,15 @@ pub struct Subject {
     pub confined: bool,
     /// The session's transport (post-authentication sshd): keeps the sockets it already has.
     pub transport: bool,
+    /// Frozen: it may go on working, but nothing it has may leave.
+    pub locked: bool,
 }
 
 impl Subject {
     /// Somebody the gate does not judge.
-    pub const FREE: Self = Self { confined: false, transport: false };
+    pub const FREE: Self = Self { confined: false, transport: false, locked: false };
     /// Somebody confined, without a role.
-    pub const CONFINED: Self = Self { confined: true, transport: false };
+    pub const CONFINED: Self = Self { confined: true, transport: false, locked: false };
 }
 
 /// Why something was denied.
@@ -74,11 +76,17 @@ pub enum Reason {
     KernelInterface = 14,
     /// More bytes on the screen than the budget allows.
     Screen = 15,
+    /// A listed service would take the caller for somebody else.
+    BorrowedName = 16,
+    /// Where it lands could not be found out: too deep, or no place known.
+    Unresolved = 17,
+    /// The file has another name, and that may lie outside the zones.
+    OtherHome = 18,
 }
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 19] = [
         Self::Allowed,
         Self::OutsideZones,
         Self::Device,
@@ -95,6 +103,9 @@ impl Reason {
         Self::Lockdown,
         Self::KernelInterface,
         Self::Screen,
+        Self::BorrowedName,
+        Self::Unresolved,
+        Self::OtherHome,
     ];
 
     /// Its name in records.
@@ -117,6 +128,9 @@ impl Reason {
             Self::Lockdown => "lockdown",
             Self::KernelInterface => "kernel_interface",
             Self::Screen => "screen",
+            Self::BorrowedName => "borrowed_name",
+            Self::Unresolved => "unresolved",
+            Self::OtherHome => "other_home",
         }
     }
 }
@@ -124,8 +138,6 @@ impl Reason {
 /// Policy switches the decision depends on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rules {
-    /// Everything outward is frozen.
-    pub lockdown: bool,
     /// Confined processes may listen on loopback.
     pub listen_loopback: bool,
 }

@@ -49,8 +49,6 @@ pub struct Config {
 }
 /// Record, but allow.
 pub const CONFIG_AUDIT: u32 = 1;
-/// Freeze everything outward.
-pub const CONFIG_LOCKDOWN: u32 = 2;
 /// Confined processes may listen on loopback.
 pub const CONFIG_LISTEN_LOOPBACK: u32 = 4;
 
@@ -124,6 +122,10 @@ pub const DESTINATION_FIXED_BITS: u32 = 64;
 
 /// Bytes of a unix socket's path.
 pub const UNIX_PATH: usize = 108;
+/// Value in `UNIX_PATHS`: reachable until a lock.
+pub const UNIX_LISTED: u32 = 1;
+/// Value in `UNIX_PATHS`: reachable in lockdown too (it tells people why, and lets nothing out by itself).
+pub const UNIX_KEPT: u32 = 2;
 /// A unix socket of an unconfined peer that may be reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(C)]
@@ -154,6 +156,20 @@ pub struct Listener {
     pub address: [u8; 16],
 }
 
+/// Somebody whose way out is frozen. Outside the epochs: a lock outlives every policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+#[repr(C)]
+pub struct LockKey {
+    /// `LOCK_…`
+    pub kind: u32,
+    /// The account; 0 for everyone.
+    pub number: u32,
+}
+/// Everybody confined.
+pub const LOCK_EVERYONE: u32 = 0;
+/// One account: whose session it is, or whose process.
+pub const LOCK_ACCOUNT: u32 = 1;
+
 /// Counters, by index in `COUNTERS`.
 pub const COUNTERS: u32 = 4;
 /// Denials (in audit mode: would-be denials).
@@ -173,4 +189,5 @@ const _: () = {
     assert!(size_of::<UnixKey>() == 112);
     assert!(size_of::<ListenerKey>() == 8);
     assert!(size_of::<Listener>() == 20);
+    assert!(size_of::<LockKey>() == 8);
 };

@@ -119,7 +119,7 @@ pub struct Destination {
 /// May it connect or send there?
 #[inline(always)]
 #[must_use]
-pub const fn decide_destination(subject: Subject, destination: Destination, rules: Rules) -> Answer {
+pub const fn decide_destination(subject: Subject, destination: Destination) -> Answer {
     if !subject.confined {
         return Reason::Allowed;
     }
@@ -133,7 +133,7 @@ pub const fn decide_destination(subject: Subject, destination: Destination, rule
     } else if !destination.listed {
         return Reason::Network;
     }
-    if rules.lockdown { Reason::Lockdown } else { Reason::Allowed }
+    if subject.locked { Reason::Lockdown } else { Reason::Allowed }
 }
 
 /// May it bind there? A port of 0 without listening is what clients do.
@@ -162,15 +162,48 @@ pub const fn decide_listen(subject: Subject, owned: bool, loopback: bool, port: 
     }
 }
 
+/// Who is at the other end of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Peer {
+    /// Nobody known, or somebody unconfined.
+    Foreign,
+    /// A socket that a confined task made.
+    Confined,
+    /// Somebody unconfined whom policy lists.
+    Listed,
+    /// The gate and the airlock: listed, and kept in lockdown.
+    Kept,
+    /// Nobody beyond the kernel: netlink, or a socket that is not connected.
+    Nobody,
+}
+
+/// The other end of a connection that leads there.
+#[inline(always)]
+#[must_use]
+pub const fn peer_at(destination: Destination) -> Peer {
+    if destination.loopback && destination.listener_confined {
+        Peer::Confined
+    } else if (destination.loopback && destination.listener_listed) || destination.listed {
+        Peer::Listed
+    } else {
+        Peer::Foreign
+    }
+}
+
 /// A unix peer: may it be talked to? A service that policy lists believes the name the kernel gives it: nobody confined
 /// speaks to it in a `borrowed` one.
 #[inline(always)]
 #[must_use]
-pub const fn decide_peer(subject: Subject, peer_owned: bool, peer_listed: bool, borrowed: bool) -> Answer {
-    if !subject.confined || peer_owned || (peer_listed && !borrowed) {
-        Reason::Allowed
-    } else {
-        Reason::Deputy
+pub const fn decide_peer(subject: Subject, peer: Peer, borrowed: bool) -> Answer {
+    if !subject.confined {
+        return Reason::Allowed;
+    }
+    match peer {
+        Peer::Confined | Peer::Nobody => Reason::Allowed,
+        Peer::Foreign => Reason::Deputy,
+        Peer::Listed | Peer::Kept if borrowed => Reason::BorrowedName,
+        Peer::Listed if subject.locked => Reason::Lockdown,
+        Peer::Listed | Peer::Kept => Reason::Allowed,
     }
 }
 
@@ -182,13 +215,26 @@ pub const fn is_borrowed(uid: u32, uid_exempt: bool, login: u32, login_confined:
     uid != 0 && (uid_exempt || (login_confined && login != uid))
 }
 
-/// Sending through a socket without naming a destination: who made the socket?
+/// Sending through a socket, or taking a connection from it, without naming a destination: who made the socket, and
+/// who is at the other end? A lock reaches sockets that were open before it, the transport's included.
 #[inline(always)]
 #[must_use]
-pub const fn decide_inherited(subject: Subject, owned: bool, peer_fine: bool) -> Answer {
-    if !subject.confined || owned || peer_fine || subject.transport {
-        Reason::Allowed
-    } else {
-        Reason::InheritedSocket
+pub const fn decide_use(subject: Subject, owned: bool, peer: Peer) -> Answer {
+    if !subject.confined {
+        return Reason::Allowed;
     }
+    match peer {
+        Peer::Confined | Peer::Kept | Peer::Nobody => Reason::Allowed,
+        Peer::Foreign | Peer::Listed if subject.locked => Reason::Lockdown,
+        Peer::Listed => Reason::Allowed,
+        Peer::Foreign if owned || subject.transport => Reason::Allowed,
+        Peer::Foreign => Reason::InheritedSocket,
+    }
+}
+
+/// Taking connections from a socket: only from one that a confined task made.
+#[inline(always)]
+#[must_use]
+pub const fn decide_accept(subject: Subject, owned: bool) -> Answer {
+    if !subject.confined || owned { Reason::Allowed } else { Reason::InheritedSocket }
 }

@@ -1,26 +1,22 @@
 //! The decision's promises, over every input.
 
 use crate::file::{self, Act, Object, Place};
-use crate::network::{self, Destination};
+use crate::network::{self, Destination, Peer};
 use crate::process::{self, Identity};
 use crate::{Reason, Rules, Subject, maps, verdict};
 use proptest::prelude::*;
 
 fn rules() -> impl Strategy<Value = Rules> {
-    (any::<bool>(), any::<bool>()).prop_map(|(lockdown, listen_loopback)| Rules { lockdown, listen_loopback })
+    any::<bool>().prop_map(|listen_loopback| Rules { listen_loopback })
 }
 
 fn subject() -> impl Strategy<Value = Subject> {
     // The transport role exists only on top of the mark.
-    prop_oneof![
-        Just(Subject::FREE),
-        Just(Subject::CONFINED),
-        Just(Subject { confined: true, transport: true })
-    ]
+    prop_oneof![Just(Subject::FREE), confined()]
 }
 
 fn confined() -> impl Strategy<Value = Subject> {
-    any::<bool>().prop_map(|transport| Subject { confined: true, transport })
+    any::<[bool; 2]>().prop_map(|[transport, locked]| Subject { confined: true, transport, locked })
 }
 
 fn act() -> impl Strategy<Value = Act> {
@@ -91,6 +87,8 @@ fn destination() -> impl Strategy<Value = Destination> {
     })
 }
 
+const PEERS: [Peer; 5] = [Peer::Foreign, Peer::Confined, Peer::Listed, Peer::Kept, Peer::Nobody];
+
 const CHANGES: [Act; 3] = [Act::Write, Act::Name, Act::Metadata];
 
 proptest! {
@@ -98,7 +96,7 @@ proptest! {
 
     #[test]
     fn nothing_on_a_disk_outside_a_zone_may_be_changed_by_a_confined_subject(
-        who in confined(), mut object in object(), magic in any::<u64>(), rules in rules()
+        who in confined(), mut object in object(), magic in any::<u64>()
     ) {
         // Any filesystem a disk, a network or a user-space server stands behind.
         let special = [0x0102_1994, file::PROC, 0x6367_7270, 0x5049_5045, 0x534f_434b, 0x0904_1934, 0x5345_434d, 0x5049_4446];
@@ -109,17 +107,17 @@ proptest! {
             object.mode = 0o100_600;
         }
         for act in CHANGES {
-            prop_assert_ne!(file::decide(who, act, file::place(&object), rules), Reason::Allowed);
+            prop_assert_ne!(file::decide(who, act, file::place(&object)), Reason::Allowed);
         }
     }
 
     #[test]
-    fn special_filesystems_open_only_what_they_are_named_for(who in confined(), mut object in object(), rules in rules()) {
+    fn special_filesystems_open_only_what_they_are_named_for(who in confined(), mut object in object()) {
         object.zone = 0;
         if matches!(object.mode & file::S_IFMT, file::S_IFCHR | file::S_IFBLK) {
             object.mode = 0o100_600;
         }
-        let allowed = file::decide(who, Act::Write, file::place(&object), rules) == Reason::Allowed;
+        let allowed = file::decide(who, Act::Write, file::place(&object)) == Reason::Allowed;
         let excuse = matches!(object.magic, 0x5049_5045 | 0x534f_434b | 0x0904_1934 | 0x5345_434d | 0x5049_4446)
             || (object.magic == 0x0102_1994 && (object.sb_flags & file::SB_KERNMOUNT != 0 || object.own_filesystem))
             || (object.magic == 0x6367_7270 && object.own)
@@ -128,16 +126,16 @@ proptest! {
     }
 
     #[test]
-    fn no_zone_turns_a_device_into_a_file(who in confined(), mut object in object(), zone in 0u32..3, rules in rules()) {
+    fn no_zone_turns_a_device_into_a_file(who in confined(), mut object in object(), zone in 0u32..3) {
         object.zone = zone;
         object.mode = file::S_IFBLK | (object.mode & 0o7777);
         for act in [Act::Read, Act::Write, Act::Name, Act::Metadata, Act::DeviceNode] {
-            prop_assert_eq!(file::decide(who, act, file::place(&object), rules), Reason::Device);
+            prop_assert_eq!(file::decide(who, act, file::place(&object)), Reason::Device);
         }
     }
 
     #[test]
-    fn only_harmless_listed_or_own_character_devices_open(who in confined(), mut object in object(), rules in rules()) {
+    fn only_harmless_listed_or_own_character_devices_open(who in confined(), mut object in object()) {
         object.mode = file::S_IFCHR | (object.mode & 0o7777);
         let (major, minor) = (object.rdev >> 20, object.rdev & 0xf_ffff);
         let excuse = object.device_listed
@@ -145,61 +143,96 @@ proptest! {
             || (major == 5 && [0, 2].contains(&minor))
             || ((136..=143).contains(&major) && (object.own || object.roots))
             || ([4, 204, 229].contains(&major) && object.own);
-        prop_assert_eq!(file::decide(who, Act::Write, file::place(&object), rules) == Reason::Allowed, excuse);
+        prop_assert_eq!(file::decide(who, Act::Write, file::place(&object)) == Reason::Allowed, excuse);
     }
 
     #[test]
     fn nobody_unconfined_is_ever_denied(object in object(), act in act(), rules in rules(), d in destination(), n in any::<[u32; 4]>(), b in any::<[bool; 3]>()) {
         let free = Subject::FREE;
-        prop_assert_eq!(file::decide(free, act, file::place(&object), rules), Reason::Allowed);
-        prop_assert_eq!(file::decide_control(free, n[0], file::place(&object), rules), Reason::Allowed);
+        prop_assert_eq!(file::decide(free, act, file::place(&object)), Reason::Allowed);
+        prop_assert_eq!(file::decide_control(free, n[0], file::place(&object)), Reason::Allowed);
         prop_assert_eq!(network::decide_create(free, n[0], n[1], n[2], b[0]), Reason::Allowed);
-        prop_assert_eq!(network::decide_destination(free, d, rules), Reason::Allowed);
+        prop_assert_eq!(network::decide_destination(free, d), Reason::Allowed);
         prop_assert_eq!(network::decide_bind(free, b[0], n[0] as u16, rules), Reason::Allowed);
         prop_assert_eq!(network::decide_listen(free, b[0], b[1], n[0] as u16, rules), Reason::Allowed);
-        prop_assert_eq!(network::decide_peer(free, b[0], b[1], b[2]), Reason::Allowed);
-        prop_assert_eq!(network::decide_inherited(free, b[0], b[1]), Reason::Allowed);
+        for peer in PEERS {
+            prop_assert_eq!(network::decide_peer(free, peer, b[0]), Reason::Allowed);
+            prop_assert_eq!(network::decide_use(free, b[0], peer), Reason::Allowed);
+        }
+        prop_assert_eq!(network::decide_accept(free, b[0]), Reason::Allowed);
         prop_assert_eq!(process::decide_capability(free, n[0]), Reason::Allowed);
-        prop_assert_eq!(process::decide_process(free, Subject { confined: b[0], transport: b[1] }), Reason::Allowed);
+        prop_assert_eq!(process::decide_process(free, Subject { confined: b[0], transport: b[1], locked: b[2] }), Reason::Allowed);
     }
 
     #[test]
-    fn audit_decides_like_enforce_and_lets_go(who in subject(), object in object(), act in act(), rules in rules()) {
-        let answer = file::decide(who, act, file::place(&object), rules);
+    fn audit_decides_like_enforce_and_lets_go(who in subject(), object in object(), act in act()) {
+        let answer = file::decide(who, act, file::place(&object));
         prop_assert_eq!(verdict(answer, true), 0);
         prop_assert_eq!(verdict(answer, false), if answer == Reason::Allowed { 0 } else { -1 });
     }
 
     #[test]
-    fn lockdown_only_removes(who in subject(), object in object(), act in act(), d in destination(), listen in any::<bool>()) {
-        let open = Rules { lockdown: false, listen_loopback: listen };
-        let shut = Rules { lockdown: true, listen_loopback: listen };
+    fn lockdown_only_removes(open in subject(), object in object(), act in act(), d in destination(), n in any::<u32>(), b in any::<bool>()) {
+        let shut = Subject { locked: true, ..open };
+        let open = Subject { locked: false, ..open };
         let place = file::place(&object);
-        if file::decide(who, act, place, open) != Reason::Allowed {
-            prop_assert_ne!(file::decide(who, act, place, shut), Reason::Allowed);
-        }
-        if network::decide_destination(who, d, open) != Reason::Allowed {
-            prop_assert_ne!(network::decide_destination(who, d, shut), Reason::Allowed);
+        let only_removes = |before: Reason, after: Reason| {
+            before == Reason::Allowed || after != Reason::Allowed
+        };
+        prop_assert!(only_removes(file::decide(open, act, place), file::decide(shut, act, place)));
+        prop_assert!(only_removes(file::decide_control(open, n, place), file::decide_control(shut, n, place)));
+        prop_assert!(only_removes(network::decide_destination(open, d), network::decide_destination(shut, d)));
+        for peer in PEERS {
+            prop_assert!(only_removes(network::decide_peer(open, peer, b), network::decide_peer(shut, peer, b)));
+            prop_assert!(only_removes(network::decide_use(open, b, peer), network::decide_use(shut, b, peer)));
         }
     }
 
     #[test]
-    fn lockdown_shuts_the_spool_and_every_destination_off_the_node(who in confined(), d in destination(), listen in any::<bool>()) {
-        let shut = Rules { lockdown: true, listen_loopback: listen };
+    fn lockdown_shuts_the_spool_and_everything_off_the_node_and_the_transport(who in confined(), d in destination(), owned in any::<bool>(), borrowed in any::<bool>()) {
+        let who = Subject { locked: true, ..who };
         for act in CHANGES {
-            prop_assert_ne!(file::decide(who, act, Place::Spool, shut), Reason::Allowed);
+            prop_assert_ne!(file::decide(who, act, Place::Spool), Reason::Allowed);
         }
-        if !d.loopback {
-            prop_assert_ne!(network::decide_destination(who, d, shut), Reason::Allowed);
+        if !(d.loopback && d.listener_confined) {
+            prop_assert_ne!(network::decide_destination(who, d), Reason::Allowed);
+            prop_assert_ne!(network::decide_use(who, owned, network::peer_at(d)), Reason::Allowed);
+        }
+        for peer in [Peer::Foreign, Peer::Listed] {
+            prop_assert_ne!(network::decide_use(who, owned, peer), Reason::Allowed);
+            prop_assert_ne!(network::decide_peer(who, peer, borrowed), Reason::Allowed);
         }
     }
 
     #[test]
-    fn unlisted_destinations_stay_out_of_reach(who in confined(), mut d in destination(), rules in rules()) {
+    fn in_lockdown_work_goes_on(who in confined(), owned in any::<bool>(), borrowed in any::<bool>()) {
+        let who = Subject { locked: true, ..who };
+        for act in CHANGES {
+            for place in [Place::Workspace, Place::Memory, Place::Session] {
+                prop_assert_eq!(file::decide(who, act, place), Reason::Allowed);
+            }
+        }
+        prop_assert_eq!(network::decide_use(who, owned, Peer::Confined), Reason::Allowed);
+        prop_assert_eq!(network::decide_peer(who, Peer::Confined, borrowed), Reason::Allowed);
+        prop_assert_eq!(network::decide_peer(who, Peer::Kept, false), Reason::Allowed);
+    }
+
+    #[test]
+    fn knowing_the_other_end_never_takes_away(who in subject(), owned in any::<bool>()) {
+        // The kernel programs ask who is there only when an unknown other end is refused.
+        if network::decide_use(who, owned, Peer::Foreign) == Reason::Allowed {
+            for peer in PEERS {
+                prop_assert_eq!(network::decide_use(who, owned, peer), Reason::Allowed);
+            }
+        }
+    }
+
+    #[test]
+    fn unlisted_destinations_stay_out_of_reach(who in confined(), mut d in destination()) {
         d.listed = false;
         d.listener_listed = false;
         d.listener_confined &= d.loopback;
-        let allowed = network::decide_destination(who, d, rules) == Reason::Allowed;
+        let allowed = network::decide_destination(who, d) == Reason::Allowed;
         prop_assert_eq!(allowed, d.loopback && d.listener_confined);
     }
 
@@ -309,14 +342,13 @@ fn every_hook_and_reason_has_one_number_and_one_name() {
 
 #[test]
 fn a_confined_process_cannot_type_into_its_own_terminal() {
-    let rules = Rules { lockdown: false, listen_loopback: true };
     for command in [0x5412, 0x541c] {
-        let answer = file::decide_control(Subject::CONFINED, command, Place::Terminal, rules);
+        let answer = file::decide_control(Subject::CONFINED, command, Place::Terminal);
         assert_eq!(answer, Reason::KernelInterface);
-        assert_eq!(file::decide_control(Subject::FREE, command, Place::Terminal, rules), Reason::Allowed);
+        assert_eq!(file::decide_control(Subject::FREE, command, Place::Terminal), Reason::Allowed);
     }
     // Asking for the window's size is ordinary.
-    let size = file::decide_control(Subject::CONFINED, 0x5413, Place::Terminal, rules);
+    let size = file::decide_control(Subject::CONFINED, 0x5413, Place::Terminal);
     assert_eq!(size, Reason::Allowed);
 }
 
@@ -335,6 +367,8 @@ fn nobody_confined_speaks_to_a_trusted_service_as_somebody_else() {
     ] {
         assert_eq!(network::is_borrowed(uid, exempt, login, confined), borrowed, "{uid} of login {login}");
     }
-    assert_eq!(network::decide_peer(Subject::CONFINED, false, true, false), Reason::Allowed);
-    assert_eq!(network::decide_peer(Subject::CONFINED, false, true, true), Reason::Deputy);
+    assert_eq!(network::decide_peer(Subject::CONFINED, Peer::Listed, false), Reason::Allowed);
+    for peer in [Peer::Listed, Peer::Kept] {
+        assert_eq!(network::decide_peer(Subject::CONFINED, peer, true), Reason::BorrowedName);
+    }
 }

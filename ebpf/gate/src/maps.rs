@@ -6,8 +6,8 @@ use aya_ebpf::{
     maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, RingBuf},
 };
 use sekisho_abi::maps::{
-    COUNTERS as COUNTER_SLOTS, Config, DestinationKey, Listener, ListenerKey, Mark, NodeKey, NumberKey,
-    SocketMark, UnixKey,
+    COUNTERS as COUNTER_SLOTS, Config, DestinationKey, Listener, ListenerKey, LockKey, Mark, NodeKey,
+    NumberKey, SocketMark, UnixKey,
 };
 
 /// Local storage of a kernel object, defined through BTF because aya has no task storage and no clone flag.
@@ -78,6 +78,12 @@ pub static UNIX_PATHS: HashMap<UnixKey, u32> = HashMap::with_max_entries(1024, 0
 /// Who listened last on each TCP port. An entry pushed out means "nobody confined": denied.
 #[map]
 pub static LISTENERS: LruHashMap<ListenerKey, Listener> = LruHashMap::with_max_entries(16384, 0);
+/// Whose way out is frozen. Outside the epochs: a reload does not lift a lock.
+#[map]
+pub static LOCKS: HashMap<LockKey, u32> = HashMap::with_max_entries(16384, 0);
+/// One number: how many locks there are. What everybody pays for lockdown.
+#[map]
+pub static LOCKED: Array<u32> = Array::with_max_entries(1, 0);
 /// Records on their way to the daemon.
 #[map]
 pub static EVENTS: RingBuf = RingBuf::with_byte_size(1 << 20, 0);

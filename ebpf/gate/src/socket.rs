@@ -1,8 +1,9 @@
 //! Sockets: who made one, where it leads, who is at the other end.
 
 use crate::layout::{
-    OFF_NET_INUM, OFF_SOCK_ADDR4, OFF_SOCK_ADDR6, OFF_SOCK_FAMILY, OFF_SOCK_NET, OFF_SOCK_NUM, OFF_SOCK_TYPE,
-    OFF_SOCKET_SK, OFF_UNIX_ADDR, OFF_UNIX_ADDRESS_NAME, OFF_UNIX_PEER, field, setting,
+    OFF_NET_INUM, OFF_SOCK_ADDR4, OFF_SOCK_ADDR6, OFF_SOCK_FAMILY, OFF_SOCK_NET, OFF_SOCK_NUM,
+    OFF_SOCK_PEER_PORT, OFF_SOCK_PEER4, OFF_SOCK_PEER6, OFF_SOCK_TYPE, OFF_SOCKET_SK, OFF_UNIX_ADDR,
+    OFF_UNIX_ADDRESS_NAME, OFF_UNIX_PEER, field, setting,
 };
 use crate::maps::{DESTINATIONS, LISTENERS, NUMBERS, SCRATCH, SOCKETS, UNIX_PATHS};
 use crate::subject::Policy;
@@ -14,11 +15,13 @@ use aya_ebpf::maps::lpm_trie::Key;
 use core::ptr::null_mut;
 use sekisho_abi::maps::{
     DESTINATION_FIXED_BITS, DestinationKey, Listener, ListenerKey, NUMBER_LOOPBACK, NumberKey, SocketMark,
-    UNIX_PATH,
+    UNIX_KEPT, UNIX_PATH,
 };
 use sekisho_abi::network::{
-    AF_INET, AF_INET6, Address, Destination, SOCK_STREAM, TCP, UDP, effective, is_loopback,
+    AF_INET, AF_INET6, AF_NETLINK, AF_UNIX, Address, Destination, Peer, SOCK_STREAM, TCP, UDP, decide_use,
+    effective, is_loopback, peer_at,
 };
+use sekisho_abi::{Reason, Subject};
 
 /// The kernel's socket behind a `struct socket`; null for one that is being closed.
 #[inline(always)]
@@ -176,35 +179,90 @@ fn same(a: &Address, b: &Address) -> bool {
     true
 }
 
-/// The other end of a connected unix socket: (made by a confined task, listed by policy).
+/// May it send through this socket, whoever made it? Asks who is at the other end only where that matters.
 ///
 /// # Safety
-/// `sk` is a unix socket of the kernel's.
+/// `sk` is a socket of the kernel's.
 #[inline(always)]
-pub unsafe fn unix_peer(sk: *const u8, epoch: u32) -> (bool, bool) {
+pub unsafe fn judge_use(sk: *const u8, who: Subject, policy: Policy) -> Reason {
     unsafe {
-        let unix = bpf_skc_to_unix_sock(sk.cast_mut().cast()) as *const u8;
-        if unix.is_null() {
-            return (false, false);
+        let owned = owned(sk);
+        match decide_use(who, owned, Peer::Foreign) {
+            Reason::Allowed => Reason::Allowed,
+            _ => decide_use(who, owned, peer_of(sk, policy)),
         }
-        let peer: *const u8 = field(unix, &raw const OFF_UNIX_PEER);
-        if peer.is_null() { (false, false) } else { unix_end(peer, epoch) }
     }
 }
 
-/// A unix socket as somebody's peer: (made by a confined task, listed by policy).
+/// Who is at the other end of a connected socket, as far as the node can know.
+///
+/// # Safety
+/// `sk` is a socket of the kernel's.
+#[inline(always)]
+pub unsafe fn peer_of(sk: *const u8, policy: Policy) -> Peer {
+    unsafe {
+        match family_of(sk) {
+            AF_UNIX => unix_peer(sk, policy.epoch),
+            AF_NETLINK => Peer::Nobody,
+            // Somebody unconfined made it: what its other end is, only he knows.
+            AF_INET | AF_INET6 if owned(sk) => internet_peer(sk, policy),
+            _ => Peer::Foreign,
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn internet_peer(sk: *const u8, policy: Policy) -> Peer {
+    unsafe {
+        let family = family_of(sk);
+        let address = if family == AF_INET6 {
+            let p = sk.add(setting(&raw const OFF_SOCK_PEER6) as usize);
+            bpf_probe_read_kernel(p.cast::<[u8; 16]>()).unwrap_or([0; 16])
+        } else {
+            mapped(field::<u32>(sk, &raw const OFF_SOCK_PEER4).to_ne_bytes())
+        };
+        let port = u16::from_be(field(sk, &raw const OFF_SOCK_PEER_PORT));
+        if port == 0 {
+            // Not connected: a destination is named with the data, and judged by that.
+            return Peer::Nobody;
+        }
+        peer_at(destination(sk, &Target { family: family as u16, port, address }, policy))
+    }
+}
+
+/// The other end of a connected unix socket.
 ///
 /// # Safety
 /// `sk` is a unix socket of the kernel's.
 #[inline(always)]
-pub unsafe fn unix_end(sk: *const u8, epoch: u32) -> (bool, bool) {
+pub unsafe fn unix_peer(sk: *const u8, epoch: u32) -> Peer {
+    unsafe {
+        let unix = bpf_skc_to_unix_sock(sk.cast_mut().cast()) as *const u8;
+        if unix.is_null() {
+            return Peer::Foreign;
+        }
+        let peer: *const u8 = field(unix, &raw const OFF_UNIX_PEER);
+        if peer.is_null() { Peer::Foreign } else { unix_end(peer, epoch) }
+    }
+}
+
+/// A unix socket as somebody's peer.
+///
+/// # Safety
+/// `sk` is a unix socket of the kernel's.
+#[inline(always)]
+pub unsafe fn unix_end(sk: *const u8, epoch: u32) -> Peer {
     unsafe {
         if owned(sk) {
-            return (true, false);
+            return Peer::Confined;
         }
         match unix_path(sk, epoch) {
-            Some(key) => (false, UNIX_PATHS.get(&*key).is_some()),
-            None => (false, false),
+            Some(key) => match UNIX_PATHS.get(&*key) {
+                Some(&UNIX_KEPT) => Peer::Kept,
+                Some(_) => Peer::Listed,
+                None => Peer::Foreign,
+            },
+            None => Peer::Foreign,
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::layout::{
     self, ABSENT, LOOP_RANGES, OFF_MM_EXE_FILE, OFF_TASK_LOGINUID, OFF_TASK_MM, field, setting,
 };
-use crate::maps::{CONFIG, EPOCH, NUMBERS, TASKS, TRANSPORTS, count};
+use crate::maps::{CONFIG, EPOCH, LOCKED, LOCKS, NUMBERS, TASKS, TRANSPORTS, count};
 use aya_ebpf::bindings::{BPF_LOCAL_STORAGE_GET_F_CREATE, task_struct};
 use aya_ebpf::helpers::{
     bpf_get_current_ancestor_cgroup_id, bpf_get_current_task_btf, bpf_get_current_uid_gid,
@@ -11,9 +11,9 @@ use aya_ebpf::helpers::{
 };
 use core::ptr::null_mut;
 use sekisho_abi::maps::{
-    CGROUP_LEVELS, CONFIG_AUDIT, CONFIG_LISTEN_LOOPBACK, CONFIG_LOCKDOWN, COUNT_FALLBACK, Config,
-    MARK_CONFINED, MARK_TRANSPORT, Mark, NUMBER_CGROUP, NUMBER_UID, NodeKey, NumberKey, UID_CONFINED,
-    UID_EXEMPT,
+    CGROUP_LEVELS, CONFIG_AUDIT, CONFIG_LISTEN_LOOPBACK, COUNT_FALLBACK, Config, LOCK_ACCOUNT, LOCK_EVERYONE,
+    LockKey, MARK_CONFINED, MARK_TRANSPORT, Mark, NUMBER_CGROUP, NUMBER_UID, NodeKey, NumberKey,
+    UID_CONFINED, UID_EXEMPT,
 };
 use sekisho_abi::process::{Identity, becomes_confined};
 use sekisho_abi::{Rules, Subject};
@@ -47,10 +47,7 @@ pub fn policy() -> Policy {
     Policy {
         epoch,
         audit: flags & CONFIG_AUDIT != 0,
-        rules: Rules {
-            lockdown: flags & CONFIG_LOCKDOWN != 0,
-            listen_loopback: flags & CONFIG_LISTEN_LOOPBACK != 0,
-        },
+        rules: Rules { listen_loopback: flags & CONFIG_LISTEN_LOOPBACK != 0 },
     }
 }
 
@@ -162,7 +159,26 @@ pub unsafe fn confine(mark: *mut Mark, role: u32) {
 #[inline(always)]
 pub unsafe fn subject_of(mark: *const Mark) -> Subject {
     let flags = unsafe { (*mark).flags };
-    Subject { confined: flags & MARK_CONFINED != 0, transport: flags & MARK_TRANSPORT != 0 }
+    Subject { confined: flags & MARK_CONFINED != 0, transport: flags & MARK_TRANSPORT != 0, locked: false }
+}
+
+/// Is the way out of the current task frozen: everybody's, its session's, or that of the account it acts as?
+#[inline(always)]
+fn locked(account: u32) -> bool {
+    match LOCKED.get(0) {
+        Some(0) => false,
+        _ => locked_by_name(account, current_uid()),
+    }
+}
+
+/// Rare, so a program of its own.
+#[inline(never)]
+fn locked_by_name(account: u32, uid: u32) -> bool {
+    let held = |kind, number| {
+        // SAFETY: values are plain numbers.
+        unsafe { LOCKS.get(&LockKey { kind, number }) }.is_some()
+    };
+    held(LOCK_EVERYONE, 0) || held(LOCK_ACCOUNT, account) || held(LOCK_ACCOUNT, uid)
 }
 
 /// Who acts. An unmarked task whose real uid is confined is marked on the spot; when the mark cannot be read, uid,
@@ -174,15 +190,16 @@ pub fn current(epoch: u32) -> Subject {
         let mark = mark_of(current_task(), true);
         if mark.is_null() {
             count(COUNT_FALLBACK);
-            return Subject { confined: belongs(epoch), transport: false };
+            let locked = locked(login_uid());
+            return Subject { confined: belongs(epoch), transport: false, locked };
         }
         let subject = subject_of(mark);
         if subject.confined {
-            return subject;
+            return Subject { locked: locked((*mark).account), ..subject };
         }
         if account(current_uid(), epoch).0 {
             confine(mark, 0);
-            return Subject::CONFINED;
+            return Subject { locked: locked((*mark).account), ..Subject::CONFINED };
         }
     }
     Subject::FREE

@@ -98,7 +98,10 @@ fn a_unix_socket_is_known_by_the_path_written_and_by_the_real_one() {
     let tables = translate(&Gate { network, ..Gate::default() }, &Fake::default()).unwrap();
     assert_eq!(
         tables.unix,
-        [unix_path("/dev/log").unwrap(), unix_path("/run/systemd/journal/dev-log").unwrap()]
+        [
+            (unix_path("/dev/log").unwrap(), UNIX_LISTED),
+            (unix_path("/run/systemd/journal/dev-log").unwrap(), UNIX_LISTED)
+        ]
     );
 }
 
@@ -112,4 +115,15 @@ fn a_transport_that_others_may_write_is_not_trusted() {
     let loose = Fake { files: BTreeMap::from([("/usr/sbin/sshd", writable)]) };
     assert_eq!(translate(&Gate::default(), &trusted).unwrap().transports, [(8, 5)]);
     assert!(translate(&Gate::default(), &loose).unwrap().transports.is_empty());
+}
+
+#[test]
+fn in_lockdown_the_gate_and_the_airlock_still_answer_and_nobody_else() {
+    let unix = [AIRLOCK_SOCKET, GATE_SOCKET, "/run/systemd/journal/socket"].map(str::to_owned);
+    let gate = Gate { network: Network { unix: unix.to_vec(), ..Network::default() }, ..Gate::default() };
+    let tables = translate(&gate, &Fake::default()).unwrap();
+    assert_eq!(
+        tables.unix.iter().map(|(_, word)| *word).collect::<Vec<_>>(),
+        [UNIX_KEPT, UNIX_KEPT, UNIX_LISTED]
+    );
 }

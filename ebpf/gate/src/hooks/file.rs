@@ -2,13 +2,12 @@
 
 use crate::layout::{OFF_FILE_DENTRY, OFF_FILE_MODE, OFF_SOCKET_SK, field};
 use crate::record;
-use crate::socket::{family_of, owned, unix_peer};
+use crate::socket::judge_use;
 use crate::subject::{Policy, confined};
 use crate::zone::place_of;
 use aya_ebpf::helpers::bpf_sock_from_file;
 use sekisho_abi::file::{Act, Place, decide, decide_control};
 use sekisho_abi::hook::Hook;
-use sekisho_abi::network::{AF_UNIX, decide_inherited};
 use sekisho_abi::{Reason, Subject};
 
 const FMODE_WRITE: u32 = 2;
@@ -29,12 +28,7 @@ hook!(file_open, ctx, {
         }
         let mode: u32 = field(file, &raw const OFF_FILE_MODE);
         let act = if mode & FMODE_WRITE != 0 { Act::Write } else { Act::Read };
-        record::file(
-            Hook::FileOpen,
-            decide(who, act, place_of(dentry, policy.epoch), policy.rules),
-            policy,
-            dentry,
-        )
+        record::file(Hook::FileOpen, decide(who, act, place_of(dentry, policy.epoch)), policy, dentry)
     }
 });
 
@@ -62,7 +56,7 @@ unsafe fn write_through(hook: Hook, file: *const u8, who: Subject, policy: Polic
         let answer = if matches!(place, Place::Socket) {
             through_socket(file, who, policy)
         } else {
-            decide(who, Act::Write, place, policy.rules)
+            decide(who, Act::Write, place)
         };
         record::file(hook, answer, policy, dentry)
     }
@@ -79,12 +73,7 @@ unsafe fn through_socket(file: *const u8, who: Subject, policy: Policy) -> Reaso
         if sk.is_null() {
             return Reason::InheritedSocket;
         }
-        if owned(sk) || who.transport {
-            return decide_inherited(who, true, false);
-        }
-        let (peer_owned, peer_listed) =
-            if family_of(sk) == AF_UNIX { unix_peer(sk, policy.epoch) } else { (false, false) };
-        decide_inherited(who, false, peer_owned || peer_listed)
+        judge_use(sk, who, policy)
     }
 }
 
@@ -109,7 +98,7 @@ unsafe fn control(hook: Hook, file: *const u8, command: u32) -> i32 {
         if dentry.is_null() {
             return record::file(hook, Reason::OutsideZones, policy, dentry);
         }
-        let answer = decide_control(who, command, place_of(dentry, policy.epoch), policy.rules);
+        let answer = decide_control(who, command, place_of(dentry, policy.epoch));
         record::file(hook, answer, policy, dentry)
     }
 }

@@ -16,12 +16,7 @@ unsafe fn name(hook: Hook, dentry: *const u8, act: Act) -> i32 {
         if dentry.is_null() {
             return record::file(hook, Reason::OutsideZones, policy, dentry);
         }
-        record::file(
-            hook,
-            decide(who, act, place_of_name(dentry, policy.epoch), policy.rules),
-            policy,
-            dentry,
-        )
+        record::file(hook, decide(who, act, place_of_name(dentry, policy.epoch)), policy, dentry)
     }
 }
 
@@ -33,12 +28,7 @@ unsafe fn metadata(hook: Hook, dentry: *const u8) -> i32 {
         if dentry.is_null() {
             return record::file(hook, Reason::OutsideZones, policy, dentry);
         }
-        record::file(
-            hook,
-            decide(who, Act::Metadata, place_of(dentry, policy.epoch), policy.rules),
-            policy,
-            dentry,
-        )
+        record::file(hook, decide(who, Act::Metadata, place_of(dentry, policy.epoch)), policy, dentry)
     }
 }
 

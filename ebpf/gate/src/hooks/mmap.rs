@@ -52,11 +52,6 @@ unsafe fn mapped_writable(hook: Hook, file: *const u8) -> i32 {
         if dentry.is_null() {
             return record::file(hook, Reason::OutsideZones, policy, dentry);
         }
-        record::file(
-            hook,
-            decide(who, Act::Write, place_of(dentry, policy.epoch), policy.rules),
-            policy,
-            dentry,
-        )
+        record::file(hook, decide(who, Act::Write, place_of(dentry, policy.epoch)), policy, dentry)
     }
 }

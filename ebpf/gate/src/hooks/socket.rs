@@ -3,14 +3,14 @@
 use crate::layout::{OFF_CRED_EUID, OFF_MSG_NAME, field};
 use crate::record;
 use crate::socket::{
-    Target, bound_address, bound_port, destination, family_of, note_listener, own, owned, sk_of, target,
-    type_of, unix_end, unix_path, unix_peer,
+    Target, bound_address, bound_port, destination, family_of, judge_use, note_listener, own, owned, sk_of,
+    target, type_of, unix_end, unix_path,
 };
 use crate::subject::{Policy, account, confined, current, login_uid, policy};
 use sekisho_abi::hook::Hook;
 use sekisho_abi::network::{
-    AF_INET, AF_INET6, AF_NETLINK, AF_UNIX, Address, SOCK_STREAM, decide_bind, decide_create,
-    decide_destination, decide_inherited, decide_listen, decide_peer, is_borrowed, is_loopback,
+    AF_INET, AF_INET6, AF_NETLINK, AF_UNIX, Address, SOCK_DGRAM, SOCK_STREAM, decide_accept, decide_bind,
+    decide_create, decide_destination, decide_listen, decide_peer, is_borrowed, is_loopback,
 };
 use sekisho_abi::{Reason, Subject};
 
@@ -75,7 +75,7 @@ hook!(socket_post_create, ctx, {
 unsafe fn towards(hook: Hook, sk: *const u8, to: &Target, who: Subject, policy: Policy) -> i32 {
     unsafe {
         let answer = match u32::from(to.family) {
-            AF_INET | AF_INET6 => decide_destination(who, destination(sk, to, policy), policy.rules),
+            AF_INET | AF_INET6 => decide_destination(who, destination(sk, to, policy)),
             _ => Reason::Network,
         };
         record::address(hook, answer, policy, &to.address, to.port)
@@ -128,13 +128,11 @@ hook!(socket_sendmsg, ctx, {
             return record::number(Hook::SocketSendmsg, Reason::InheritedSocket, policy, 0);
         }
         let family = family_of(sk);
-        if !owned(sk) && !who.transport {
-            let (peer_owned, peer_listed) =
-                if family == AF_UNIX { unix_peer(sk, policy.epoch) } else { (false, false) };
-            let answer = decide_inherited(who, false, peer_owned || peer_listed);
-            if answer != Reason::Allowed {
-                return record::number(Hook::SocketSendmsg, answer, policy, u64::from(family));
-            }
+        // A unix datagram is judged by unix_may_send, which knows the peer, each time.
+        let datagram = family == AF_UNIX && type_of(sk) == SOCK_DGRAM && owned(sk);
+        let answer = if datagram { Reason::Allowed } else { judge_use(sk, who, policy) };
+        if answer != Reason::Allowed {
+            return record::number(Hook::SocketSendmsg, answer, policy, u64::from(family));
         }
         if (family != AF_INET && family != AF_INET6) || message.is_null() {
             return 0;
@@ -216,7 +214,7 @@ hook!(socket_accept, ctx, {
     unsafe {
         let sk = sk_of(socket);
         let fine = !sk.is_null() && owned(sk);
-        record::number(Hook::SocketAccept, decide_inherited(who, fine, false), policy, 0)
+        record::number(Hook::SocketAccept, decide_accept(who, fine), policy, 0)
     }
 });
 
@@ -238,9 +236,7 @@ hook!(unix_stream_connect, ctx, {
         if !who.confined || confined_listener {
             return 0;
         }
-        let (peer_owned, peer_listed) = unix_end(listener, policy.epoch);
-        let borrowed = borrowed_name(policy.epoch);
-        let answer = decide_peer(who, peer_owned, peer_listed, borrowed);
+        let answer = decide_peer(who, unix_end(listener, policy.epoch), borrowed_name(policy.epoch));
         unix_answer(Hook::UnixStreamConnect, answer, listener, policy)
     }
 });
@@ -257,8 +253,7 @@ hook!(unix_may_send, ctx, {
         if sk.is_null() {
             return record::number(Hook::UnixMaySend, Reason::Deputy, policy, 0);
         }
-        let (peer_owned, peer_listed) = unix_end(sk, policy.epoch);
-        let answer = decide_peer(who, peer_owned, peer_listed, borrowed_name(policy.epoch));
+        let answer = decide_peer(who, unix_end(sk, policy.epoch), borrowed_name(policy.epoch));
         unix_answer(Hook::UnixMaySend, answer, sk, policy)
     }
 });
