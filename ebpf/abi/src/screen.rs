@@ -181,7 +181,7 @@ mod tests {
         fn nobody_but_a_transport_over_a_cutting_budget_is_refused(
             confined: bool, transport: bool, over in 0u32..4, fits: bool,
         ) {
-            let refused = decide_screen(Subject { confined, transport }, over, fits) != Reason::Allowed;
+            let refused = decide_screen(Subject { confined, transport, locked: false }, over, fits) != Reason::Allowed;
             prop_assert_eq!(refused, transport && over == OVER_CUT && !fits);
         }
     }

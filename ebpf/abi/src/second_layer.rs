@@ -2,7 +2,7 @@
 //! layer, of fewer facts, and hold where one of those should ever be missing.
 
 use crate::network::{Destination, TCP, UDP, decide_destination};
-use crate::{Answer, Reason, Rules, Subject};
+use crate::{Answer, Reason, Subject};
 
 macro_rules! programs {
     ($($(#[$doc:meta])* $variant:ident = $number:literal, $name:literal;)*) => {
@@ -60,7 +60,7 @@ programs! {
 #[inline(always)]
 #[must_use]
 pub const fn unmarked(belongs: bool, transport_program: bool) -> Subject {
-    Subject { confined: belongs && !transport_program, transport: false }
+    Subject { confined: belongs && !transport_program, transport: false, locked: false }
 }
 
 /// Whose socket a packet comes from.
@@ -77,12 +77,12 @@ pub enum Sender {
 /// May a packet leave? TCP on loopback was judged when it was connected: the other direction has no port to judge.
 #[inline(always)]
 #[must_use]
-pub const fn decide_packet(sender: Sender, protocol: u32, to: Destination, rules: Rules) -> Answer {
+pub const fn decide_packet(sender: Sender, protocol: u32, to: Destination) -> Answer {
     if matches!(sender, Sender::Free | Sender::Unknown(true)) || (protocol == TCP && to.loopback) {
         return Reason::Allowed;
     }
     if protocol == TCP || protocol == UDP {
-        decide_destination(Subject::CONFINED, to, rules)
+        decide_destination(Subject::CONFINED, to)
     } else {
         Reason::Network
     }
@@ -109,34 +109,30 @@ mod tests {
         })
     }
 
-    fn rules() -> impl Strategy<Value = Rules> {
-        any::<(bool, bool)>().prop_map(|(lockdown, listen_loopback)| Rules { lockdown, listen_loopback })
-    }
-
     proptest! {
         #[test]
         fn no_packet_of_a_confined_or_unknown_sender_leaves_the_node_unlisted(
-            to in destination(), rules in rules(), protocol in 0u32..256, unknown: bool,
+            to in destination(), protocol in 0u32..256, unknown: bool,
         ) {
             let sender = if unknown { Sender::Unknown(false) } else { Sender::Confined };
             if !to.loopback && !to.listed {
-                prop_assert_ne!(decide_packet(sender, protocol, to, rules), Reason::Allowed);
+                prop_assert_ne!(decide_packet(sender, protocol, to), Reason::Allowed);
             }
         }
 
         #[test]
-        fn packets_of_the_free_and_the_exempt_pass(to in destination(), rules in rules(), protocol in 0u32..256) {
+        fn packets_of_the_free_and_the_exempt_pass(to in destination(), protocol in 0u32..256) {
             for sender in [Sender::Free, Sender::Unknown(true)] {
-                prop_assert_eq!(decide_packet(sender, protocol, to, rules), Reason::Allowed);
+                prop_assert_eq!(decide_packet(sender, protocol, to), Reason::Allowed);
             }
         }
 
         #[test]
-        fn both_layers_say_the_same_of_a_destination(to in destination(), rules in rules()) {
-            let first = decide_destination(Subject::CONFINED, to, rules);
-            prop_assert_eq!(decide_packet(Sender::Confined, UDP, to, rules), first);
+        fn both_layers_say_the_same_of_a_destination(to in destination()) {
+            let first = decide_destination(Subject::CONFINED, to);
+            prop_assert_eq!(decide_packet(Sender::Confined, UDP, to), first);
             if !to.loopback {
-                prop_assert_eq!(decide_packet(Sender::Confined, TCP, to, rules), first);
+                prop_assert_eq!(decide_packet(Sender::Confined, TCP, to), first);
             }
         }
     }
