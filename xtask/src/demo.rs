@@ -3,6 +3,7 @@
 //! Nothing is replayed: every line shown is what the command printed in the virtual machine just now. A step that does
 //! not do what the story claims is named in the summary and fails the demo.
 
+use crate::image::Sort;
 use crate::lab::{Gate, Lab, Options, Parts};
 use crate::narrator::{Expect, Narrator};
 use crate::process;
@@ -21,7 +22,7 @@ pub(crate) fn transcript() -> PathBuf {
 
 /// Plays the story; an error when any part of it did not hold.
 pub(crate) fn play(kernel: &str) -> Result<()> {
-    let parts = Parts::prepare(kernel)?;
+    let parts = Parts::prepare(kernel, Sort::Base)?;
     let options = Options { gate: Gate::On, copy: Vec::new(), ssh_port: None };
     let mut lab = process::step(&format!("boot Debian 12, kernel {kernel}"), || Lab::boot(&parts, &options))?;
     process::step("start the gate and the daemons", || lab.start_gate())?;

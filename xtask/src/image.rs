@@ -9,16 +9,57 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// What the image is made of; lines that begin with `#` are comments.
+/// What every image is made of; lines that begin with `#` are comments.
 const PACKAGES: &str = include_str!("../lab/packages.txt");
+/// What `work` has in addition.
+const PACKAGES_WORK: &str = include_str!("../lab/packages-work.txt");
 /// Configures the unpacked tree; runs inside it.
 const CUSTOMIZE: &str = include_str!("../lab/customize.sh");
+/// Goes on where that ends, in `work`.
+const CUSTOMIZE_WORK: &str = include_str!("../lab/customize-work.sh");
 /// Brings the network up with a fixed address.
 const NETWORK_UNIT: &str = include_str!("../lab/sekisho-lab-network.service");
 /// Starts the lab's hand in the guest.
 const GUEST_UNIT: &str = include_str!("../lab/sekisho-lab.service");
 /// Room in the image; sparse, so only what is used is stored.
 const MEBIBYTES: u64 = 4096;
+
+/// Which image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Sort {
+    /// What every test needs, and no more: boots quickest.
+    Base,
+    /// The base and the tools of ordinary work: compilers, R, notebooks, OpenMPI, cron and the like.
+    Work,
+}
+
+impl Sort {
+    /// The packages, separated by commas.
+    fn packages(self) -> String {
+        let lists = match self {
+            Self::Base => vec![PACKAGES],
+            Self::Work => vec![PACKAGES, PACKAGES_WORK],
+        };
+        let lines = lists.into_iter().flat_map(str::lines).filter(|line| !line.starts_with('#'));
+        lines.flat_map(str::split_whitespace).collect::<Vec<_>>().join(",")
+    }
+
+    /// The script that configures the tree.
+    fn customize(self) -> String {
+        match self {
+            Self::Base => CUSTOMIZE.to_owned(),
+            Self::Work => format!("{CUSTOMIZE}\n{CUSTOMIZE_WORK}"),
+        }
+    }
+
+    /// The beginning of its name in the cache.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Base => "debian12",
+            Self::Work => "debian12-work",
+        }
+    }
+}
 
 /// One made image and what belongs to it.
 pub(crate) struct Image {
@@ -28,16 +69,16 @@ pub(crate) struct Image {
 
 impl Image {
     /// The image for the present package list and configuration; made when the cache has none.
-    pub(crate) fn make() -> Result<Self> {
-        let named = PACKAGES.lines().filter(|line| !line.starts_with('#')).flat_map(str::split_whitespace);
-        let packages = named.collect::<Vec<_>>().join(",");
-        let parts = [packages.as_str(), CUSTOMIZE, NETWORK_UNIT, GUEST_UNIT].map(str::as_bytes);
-        let name = format!("images/debian12-{}", cache::key(&parts)?);
-        let directory =
-            cache::made(&name, "Debian 12 image from packages (two to four minutes, once)", |place| {
-                fs::create_dir_all(place)?;
-                build(place, &packages)
-            })?;
+    pub(crate) fn make(sort: Sort) -> Result<Self> {
+        let packages = sort.packages();
+        let customize = sort.customize();
+        let parts = [packages.as_str(), &customize, NETWORK_UNIT, GUEST_UNIT].map(str::as_bytes);
+        let name = format!("images/{}-{}", sort.name(), cache::key(&parts)?);
+        let what = format!("image {} from packages (two to four minutes, once)", sort.name());
+        let directory = cache::made(&name, &what, |place| {
+            fs::create_dir_all(place)?;
+            build(place, &packages, &customize)
+        })?;
         Ok(Self { directory })
     }
 
@@ -62,7 +103,7 @@ impl Image {
     }
 }
 
-fn build(place: &Path, packages: &str) -> Result<()> {
+fn build(place: &Path, packages: &str, customize: &str) -> Result<()> {
     for (name, comment) in [("login_ed25519", "lab"), ("officer_ed25519", "officer sato (lab)")] {
         process::quietly(
             Command::new("ssh-keygen")
@@ -76,7 +117,7 @@ fn build(place: &Path, packages: &str) -> Result<()> {
     let tree = work.path().join("tree");
     let extra = work.path().join("extra");
     fs::create_dir(&extra)?;
-    fs::write(extra.join("customize.sh"), CUSTOMIZE)?;
+    fs::write(extra.join("customize.sh"), customize)?;
     fs::write(extra.join("sekisho-lab-network.service"), NETWORK_UNIT)?;
     fs::write(extra.join("sekisho-lab.service"), GUEST_UNIT)?;
     for key in ["login_ed25519.pub", "officer_ed25519", "officer_ed25519.pub"] {

@@ -3,7 +3,7 @@
 //! Every boot is fresh (overlays are thrown away) and shares nothing writable with any other, so that labs may run
 //! side by side. The line is a virtio-serial port; nothing goes over the guest's network.
 
-use crate::image::Image;
+use crate::image::{self, Image};
 use crate::kernel::Kernel;
 use crate::protocol::{self, Frame, Job, Kind, Who};
 use crate::{build, install, process, product};
@@ -64,16 +64,10 @@ pub(crate) struct Parts {
 
 impl Parts {
     /// Installs, builds and makes what is missing.
-    pub(crate) fn prepare(series: &str) -> Result<Self> {
-        install::everything()?;
-        // The compiler wants the processors, the image and the kernel mostly the network: both at once.
-        let (built, made) = std::thread::scope(|scope| {
-            let build = scope.spawn(build::release);
-            let made = Kernel::fetch(series).and_then(|kernel| Ok((kernel, Image::make()?)));
-            (build.join(), made)
-        });
-        built.map_err(|_| anyhow::anyhow!("the release build panicked"))??;
-        let (kernel, image) = made?;
+    pub(crate) fn prepare(series: &str, sort: image::Sort) -> Result<Self> {
+        let (mut kernels, mut images) = make(&[series], &[sort])?;
+        let kernel = kernels.pop().context("one kernel was asked for")?;
+        let image = images.pop().context("one image was asked for")?;
         let initrd = kernel.initrd(INIT)?;
         let product = product::archive(&image)?;
         Ok(Self { image, kernel, initrd, product })
@@ -83,6 +77,28 @@ impl Parts {
     pub(crate) fn image(&self) -> &Image {
         &self.image
     }
+}
+
+/// Installs, builds and makes what labs with any of these kernels and images need.
+pub(crate) fn prepare(kernels: &[impl AsRef<str> + Sync], sorts: &[image::Sort]) -> Result<()> {
+    let (kernels, images) = make(kernels, sorts)?;
+    kernels.iter().try_for_each(|kernel| kernel.initrd(INIT).map(drop))?;
+    images.iter().try_for_each(|image| product::archive(image).map(drop))
+}
+
+/// The compiler wants the processors, images and kernels mostly the network: both at once.
+fn make(series: &[impl AsRef<str> + Sync], sorts: &[image::Sort]) -> Result<(Vec<Kernel>, Vec<Image>)> {
+    install::everything()?;
+    std::thread::scope(|scope| {
+        let build = scope.spawn(build::release);
+        let kernels = series.iter().map(|series| Kernel::fetch(series.as_ref())).collect::<Result<_>>();
+        let made = kernels.and_then(|kernels| {
+            let images = sorts.iter().map(|sort| Image::make(*sort)).collect::<Result<_>>()?;
+            Ok((kernels, images))
+        });
+        build.join().map_err(|_| anyhow::anyhow!("the release build panicked"))??;
+        made
+    })
 }
 
 /// How a job ended.

@@ -2,7 +2,8 @@
 //!
 //! Invariant: a stage that cannot run counts as failed, never as skipped. The last line is `N passed, N failed`.
 
-use crate::{demo, install, kernel, process, readme, vm};
+use crate::image::Sort;
+use crate::{demo, install, kernel, lab, process, readme};
 use anyhow::{Context as _, Result, bail};
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
@@ -106,7 +107,7 @@ fn deny() -> Result<Count> {
 
 /// The lab that the VM tests boot: built here, so that its time is not charged to a test.
 fn laboratory() -> Result<Count> {
-    one_of(vm::prepare(&kernel::SUPPORTED))
+    one_of(lab::prepare(&kernel::SUPPORTED, &[Sort::Base, Sort::Work]))
 }
 
 /// Every libtest target; the ones that need the lab boot it with `cargo xtask vm run`.

@@ -4,8 +4,9 @@
 //! failed (so that no failure of the lab is mistaken for an answer of the command). A command on the host (`--outside`)
 //! that fails counts before the one in the guest.
 
+use crate::image::Sort;
 use crate::kernel;
-use crate::lab::{Ended, Gate, Lab, Options, Parts, Stream, shell};
+use crate::lab::{self, Ended, Gate, Lab, Options, Parts, Stream, shell};
 use crate::outside::Door;
 use crate::process;
 use crate::protocol::Who;
@@ -38,6 +39,9 @@ pub(crate) struct Machine {
     /// Kernel series: 6.1, 6.12, 6.18, 7.3, or another that Debian lists.
     #[arg(long, default_value = kernel::DEFAULT)]
     kernel: String,
+    /// Image: the smallest, or the one with the tools of ordinary work.
+    #[arg(long, value_enum, default_value = "base")]
+    image: Sort,
     /// The gate: enforcing, not started at all, or recording only.
     #[arg(long, value_enum, default_value = "on")]
     gate: Gate,
@@ -97,6 +101,9 @@ pub(crate) struct Prepare {
     /// Kernel series; may be repeated.
     #[arg(long, default_values = kernel::SUPPORTED)]
     kernel: Vec<String>,
+    /// Image; may be repeated.
+    #[arg(long, value_enum, default_values = ["base", "work"])]
+    image: Vec<Sort>,
 }
 
 /// Accounts a person may want to be.
@@ -115,7 +122,9 @@ pub(crate) fn main(command: Command) -> ExitCode {
     let result = match command {
         Command::Run(run) => run.main(),
         Command::Shell(shell) => shell.main(),
-        Command::Prepare(Prepare { kernel }) => prepare(&kernel).map(|()| ExitCode::SUCCESS),
+        Command::Prepare(Prepare { kernel, image }) => {
+            lab::prepare(&kernel, &image).map(|()| ExitCode::SUCCESS)
+        }
     };
     result.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
@@ -123,14 +132,9 @@ pub(crate) fn main(command: Command) -> ExitCode {
     })
 }
 
-/// Builds, fetches and makes what labs with these kernels need.
-pub(crate) fn prepare(kernels: &[impl AsRef<str>]) -> Result<()> {
-    kernels.iter().try_for_each(|series| Parts::prepare(series.as_ref()).map(drop))
-}
-
 impl Run {
     fn main(self) -> Result<ExitCode> {
-        let parts = Parts::prepare(&self.machine.kernel)?;
+        let parts = Parts::prepare(&self.machine.kernel, self.machine.image)?;
         let door = match (self.ssh_port, &self.outside) {
             (None, None) => None,
             (port, _) => Some(Door::open(port.unwrap_or(0), parts.image())?),
@@ -207,7 +211,7 @@ fn print(stream: Stream, piece: &[u8]) -> Result<()> {
 
 impl Shell {
     fn main(self) -> Result<ExitCode> {
-        let parts = Parts::prepare(&self.machine.kernel)?;
+        let parts = Parts::prepare(&self.machine.kernel, self.machine.image)?;
         let door = Door::open(0, parts.image())?;
         let options =
             Options { gate: self.machine.gate, copy: self.machine.copy, ssh_port: Some(door.port()) };
