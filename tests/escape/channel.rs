@@ -40,6 +40,10 @@ pub(crate) struct Channel {
     pub(crate) subject: Subject,
     /// What must come of it.
     pub(crate) expect: Expect,
+    /// Other records that are right too: which check comes first depends on the kernel.
+    pub(crate) or: &'static [(&'static str, &'static str)],
+    /// Refused without a word to the caller: the call succeeds, and nothing comes of it.
+    pub(crate) silent: bool,
     /// Errors by which a kernel says, with the gate off, that it does not have this at all.
     pub(crate) absent: &'static [Errno],
     /// The confined side.
@@ -67,6 +71,8 @@ impl Channel {
             tries,
             subject: Subject::Researcher,
             expect,
+            or: &[],
+            silent: false,
             absent: &[],
             run,
             ready: |_| Ok(()),
@@ -105,6 +111,21 @@ impl Channel {
         Self { expect, ..self }
     }
 
+    /// Which check comes first depends on the kernel: these records (hook, reason) are right too.
+    pub(crate) const fn or(self, or: &'static [(&'static str, &'static str)]) -> Self {
+        Self { or, ..self }
+    }
+
+    /// The gate stops it where the kernel tells the caller nothing: the call succeeds, and nothing arrives.
+    pub(crate) const fn silent(self) -> Self {
+        Self { silent: true, ..self }
+    }
+
+    /// It carries nothing by itself; that the kernel does it at all is what must not happen.
+    pub(crate) const fn deed(self) -> Self {
+        Self { arrived: |outside| outside.result == "ok", ..self }
+    }
+
     /// A kernel may lack this, and then says so by one of these errors.
     pub(crate) const fn absent(self, errors: &'static [Errno]) -> Self {
         Self { absent: errors, ..self }
@@ -136,6 +157,7 @@ pub(crate) struct Described {
     errno: String,
     hooks: &'static [&'static str],
     reason: &'static str,
+    or: &'static [(&'static str, &'static str)],
     works_because: Option<&'static str>,
     absent: Vec<String>,
 }
@@ -152,8 +174,9 @@ pub(crate) struct Entry {
 impl Entry {
     /// For people and the table.
     pub(crate) fn described(&self) -> Described {
-        let Channel { name, tries, subject, expect, absent, .. } = *self.channel;
+        let Channel { name, tries, subject, expect, or, silent, absent, .. } = *self.channel;
         let (errno, hooks, reason, works_because): (_, &[_], _, _) = match expect {
+            Expect::Closed { hooks, reason, .. } if silent => ("ok".into(), hooks, reason, None),
             Expect::Closed { errno, hooks, reason } => (format!("{errno:?}"), hooks, reason, None),
             Expect::Works { because } => ("ok".into(), &[], "", Some(because)),
         };
@@ -166,6 +189,7 @@ impl Entry {
             errno,
             hooks,
             reason,
+            or,
             works_because,
             absent,
         }

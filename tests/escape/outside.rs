@@ -46,6 +46,8 @@ pub(crate) struct Outside<'a> {
     pub(crate) scene: &'a Scene,
     /// What arrived at any listener, queue or pipe.
     pub(crate) inbox: &'a Inbox,
+    /// What the kernel answered; empty before.
+    pub(crate) result: &'a str,
     /// An unconfined process of root with a buffer to write into, made anew for each phase.
     pub(crate) peer: &'a crate::peer::Peer,
 }

@@ -138,15 +138,20 @@ impl Witness {
             let channel = entry.channel;
             let scene = Scene::new(channel.name, phase)?;
             peer.renew_if_dead(&self.inbox)?;
-            let outside = Outside { scene: &scene, inbox: &self.inbox, peer: &peer };
-            outside.prepare().and_then(|()| (channel.ready)(&outside)).with_context(|| channel.name)?;
+            let outside = Outside { scene: &scene, inbox: &self.inbox, peer: &peer, result: "" };
+            let prepared = outside.prepare().and_then(|()| (channel.ready)(&outside));
             let agent = match channel.subject {
                 Subject::Earlier => self.earlier.as_mut(),
                 subject => agents.get_mut(&(subject == Subject::Root)),
             };
             let agent = agent.context("every subject has an agent")?;
             let began = Instant::now();
-            let answer = match agent.attempt(&outside) {
+            let attempted = match prepared {
+                Ok(()) => agent.attempt(&outside),
+                // The agent goes on with the next channel; this one counts as failed.
+                Err(error) => Ok(Answer { pid: 0, result: format!("was not prepared: {error:#}") }),
+            };
+            let answer = match attempted {
                 Ok(answer) => answer,
                 Err(error) => {
                     eprintln!("witness: {}: {error:#}", channel.name);
@@ -154,6 +159,7 @@ impl Witness {
                     Answer { pid: agent.child.id(), result: format!("the agent was lost: {error:#}") }
                 }
             };
+            let outside = Outside { result: &answer.result, ..outside };
             let expected = answer.result == "ok" && matches!(channel.expect, Expect::Closed { .. });
             let mut arrived = (channel.arrived)(&outside);
             while !arrived && expected && began.elapsed() < ARRIVAL && phase != "on" {
@@ -164,7 +170,7 @@ impl Witness {
             outcomes.push(Outcome {
                 phase: phase.to_owned(),
                 channel: channel.name.to_owned(),
-                result: answer.result,
+                result: answer.result.clone(),
                 arrived,
                 denials: Vec::new(),
                 milliseconds: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
@@ -181,8 +187,9 @@ impl Witness {
             assign(&mut outcomes, &denials);
             // What was slow has had its time.
             for (outcome, (channel, scene)) in outcomes.iter_mut().zip(&scenes) {
-                let outside = Outside { scene, inbox: &self.inbox, peer: &peer };
-                outcome.arrived = outcome.arrived || (channel.arrived)(&outside);
+                let outside = Outside { scene, inbox: &self.inbox, peer: &peer, result: &outcome.result };
+                let late = (channel.arrived)(&outside);
+                outcome.arrived |= late;
             }
         }
         Ok(outcomes)
@@ -191,8 +198,9 @@ impl Witness {
 
 /// Process ids only grow: what a channel and its children did lies between its id and the next channel's.
 fn assign(outcomes: &mut [Outcome], denials: &[Denial]) {
-    let ends: Vec<u32> = outcomes.iter().skip(1).map(|next| next.pid).chain([u32::MAX]).collect();
-    for (outcome, end) in outcomes.iter_mut().zip(ends) {
+    let mut end = u32::MAX;
+    for outcome in outcomes.iter_mut().rev().filter(|outcome| outcome.pid != 0) {
+        let end = std::mem::replace(&mut end, outcome.pid);
         outcome.denials =
             denials.iter().filter(|denial| (outcome.pid..end).contains(&denial.pid)).cloned().collect();
         outcome.denials.sort_by(|a, b| a.time.cmp(&b.time));
