@@ -23,7 +23,7 @@ pub(crate) fn transcript() -> PathBuf {
 /// Plays the story; an error when any part of it did not hold.
 pub(crate) fn play(kernel: &str) -> Result<()> {
     let parts = Parts::prepare(kernel, Sort::Base)?;
-    let options = Options { gate: Gate::On, copy: Vec::new(), ssh_port: None };
+    let options = Options { gate: Gate::On, copy: Vec::new(), ssh_port: None, counted: false };
     let mut lab = process::step(&format!("boot Debian 12, kernel {kernel}"), || Lab::boot(&parts, &options))?;
     process::step("start the gate and the daemons", || lab.start_gate())?;
     let mut tell = Narrator::new(&transcript())?;

@@ -63,7 +63,7 @@ impl Kernel {
 }
 
 /// Private apt configuration: Debian stable, its predecessor, and its backports.
-fn apt(program: &str) -> Result<Command> {
+pub(crate) fn apt(program: &str) -> Result<Command> {
     let state = cache::directory()?.join("apt");
     fs::create_dir_all(state.join("lists/partial"))?;
     fs::create_dir_all(state.join("cache/archives/partial"))?;

@@ -52,6 +52,8 @@ pub(crate) struct Options {
     pub copy: Vec<PathBuf>,
     /// A port of 127.0.0.1 that leads to the guest's sshd.
     pub ssh_port: Option<u16>,
+    /// The guest's clock counts executed instructions instead of time.
+    pub counted: bool,
 }
 
 /// Everything a lab is booted from.
@@ -333,6 +335,7 @@ fn qemu(parts: &Parts, options: &Options, directory: &Path) -> Command {
         "pc,usb=off,vmport=off",
     ])
     .args(["-accel", "tcg,thread=single", "-smp", "1", "-cpu", "Nehalem", "-m", "2048"])
+    .args(options.counted.then_some(["-icount", "shift=0,sleep=off"]).iter().flatten())
     .arg("-kernel")
     .arg(parts.kernel.image())
     .arg("-initrd")

@@ -4,6 +4,7 @@
 //! lives in one cache directory, made under a lock and moved into place only when complete; what a command prints
 //! for people goes to standard error, so that standard output belongs to the thing it ran.
 
+mod bench;
 mod bpf;
 mod build;
 mod cache;
@@ -45,6 +46,9 @@ enum Command {
         #[arg(long, default_value = kernel::DEFAULT)]
         kernel: String,
     },
+    /// Measure what the product costs.
+    #[command(subcommand)]
+    Bench(bench::Command),
     /// Every check there is, unit to VM; ends with `N passed, N failed`.
     Test,
     /// Run things in the lab: a virtual machine with the product installed.
@@ -60,6 +64,7 @@ fn main() -> ExitCode {
         Command::Install => install::everything().map(|()| ExitCode::SUCCESS),
         Command::Build => install::for_build().and_then(|()| build::release()).map(|()| ExitCode::SUCCESS),
         Command::Demo { kernel } => demo::play(&kernel).map(|()| ExitCode::SUCCESS),
+        Command::Bench(command) => bench::main(&command).map(|()| ExitCode::SUCCESS),
         Command::Test => test::everything(),
         Command::Vm(command) => return vm::main(command),
         Command::Guest => guest::serve().map(|()| ExitCode::SUCCESS),

@@ -140,7 +140,7 @@ impl Run {
             (port, _) => Some(Door::open(port.unwrap_or(0), parts.image())?),
         };
         let ssh_port = door.as_ref().map(Door::port);
-        let options = Options { gate: self.machine.gate, copy: self.machine.copy, ssh_port };
+        let options = Options { gate: self.machine.gate, copy: self.machine.copy, ssh_port, counted: false };
         let limit = Duration::from_secs(self.timeout);
         let mut lab = process::step("boot", || Lab::boot(&parts, &options))?;
         if let Some(before) = &self.before
@@ -213,8 +213,12 @@ impl Shell {
     fn main(self) -> Result<ExitCode> {
         let parts = Parts::prepare(&self.machine.kernel, self.machine.image)?;
         let door = Door::open(0, parts.image())?;
-        let options =
-            Options { gate: self.machine.gate, copy: self.machine.copy, ssh_port: Some(door.port()) };
+        let options = Options {
+            gate: self.machine.gate,
+            copy: self.machine.copy,
+            ssh_port: Some(door.port()),
+            counted: false,
+        };
         let mut lab = process::step("boot", || Lab::boot(&parts, &options))?;
         process::step("start the gate and the daemons", || lab.start_gate())?;
         let user = match self.user {
