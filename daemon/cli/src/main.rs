@@ -44,6 +44,8 @@ enum Command {
     Verify(commands::verify::Args),
     /// Why was I denied, and where may I write instead?
     Why(commands::why::Args),
+    /// What left on the screens of your sessions, and how much more may.
+    Screen(commands::screen::Args),
     /// Check the policy files.
     Policy(commands::policy::Args),
     /// What this node's kernel can enforce, and what is missing.
@@ -67,6 +69,7 @@ fn main() -> ExitCode {
         Command::Withdraw(args) => commands::withdraw::run(&args, json),
         Command::Verify(args) => commands::verify::run(&args, json),
         Command::Why(args) => commands::why::run(&args, json),
+        Command::Screen(args) => commands::screen::run(&args, json),
         Command::Policy(args) => commands::policy::run(&args, json),
         Command::Doctor(args) => commands::doctor::run(&args, json),
         Command::Session => commands::session::run(),

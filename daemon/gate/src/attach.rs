@@ -73,7 +73,7 @@ pub enum AttachError {
 }
 
 /// Maps that outlive the daemon: marks, sockets, policy, listeners, records, counters.
-const MAPS: [&str; 14] = [
+const MAPS: [&str; 19] = [
     "TASKS",
     "SOCKETS",
     "EPOCH",
@@ -88,6 +88,11 @@ const MAPS: [&str; 14] = [
     "LOCKED",
     "EVENTS",
     "COUNTERS",
+    "SCREEN",
+    "SCREEN_SESSIONS",
+    "SCREEN_SPENT",
+    "SCREEN_TOTALS",
+    "SCREEN_LINES",
 ];
 
 /// Where everything is pinned.

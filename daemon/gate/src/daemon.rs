@@ -2,9 +2,11 @@
 
 use crate::attach::{AttachError, Pins, load};
 use crate::denials::{History, Limiter, booted, describe};
+use crate::marks::since_boot;
 use crate::metrics::Metrics;
 use crate::node::Here;
 use crate::probe::release;
+use crate::screen::Screen;
 use crate::store::{Store, StoreError};
 use crate::tables::{TableError, Tables, translate};
 use crate::{marks, selftest, serve};
@@ -87,6 +89,7 @@ const TICK_MS: u16 = 1000;
 struct Gate {
     places: Places,
     store: Store,
+    screen: Screen,
     tasks: MapData,
     counters: PerCpuArray<MapData, u64>,
     loaded: Loaded,
@@ -135,6 +138,8 @@ fn close(places: Places) -> Result<(Gate, RingBuf<MapData>), DaemonError> {
     let mut object = load(&places.object, &pins)?;
     let mut store = Store::take(&mut object.object)?;
     store.apply(&tables)?;
+    let booted = booted();
+    let screen = Screen::take(&mut object.object, &places.state, booted)?;
     let tasks = match object.object.take_map("TASKS") {
         Some(Map::Unsupported(map)) => map,
         _ => return Err(DaemonError::Map("TASKS")),
@@ -162,6 +167,7 @@ fn close(places: Places) -> Result<(Gate, RingBuf<MapData>), DaemonError> {
         history: History::open(places.state.join("denials")),
         places,
         store,
+        screen,
         tasks,
         counters,
         loaded,
@@ -170,7 +176,7 @@ fn close(places: Places) -> Result<(Gate, RingBuf<MapData>), DaemonError> {
         self_test: false,
         limiter: Limiter::default(),
         metrics: Metrics::new()?,
-        booted: booted(),
+        booted,
         prover: None,
     };
     gate.prove()?;
@@ -225,6 +231,7 @@ fn watch(
         }
         if now.duration_since(wrote) >= WRITE_METRICS {
             wrote = now;
+            gate.screen.look(since_boot());
             gate.write_metrics();
         }
     }
@@ -348,6 +355,7 @@ impl Gate {
         self.status();
         self.metrics.lost.set(number(self.counter(COUNT_LOST)));
         self.metrics.fallback.set(number(self.counter(COUNT_FALLBACK)));
+        self.metrics.screen(self.screen.totals());
         self.metrics.hooks.set(number(self.attached() as u64));
         let path = self.places.socket.with_file_name("metrics.prom");
         if let Err(error) = self.metrics.write(&path) {
@@ -359,6 +367,10 @@ impl Gate {
         match ask {
             Ask::Why { limit } => {
                 Answer::Why { denials: self.history.of(uid, (*limit as usize).min(crate::denials::KEPT)) }
+            }
+            Ask::Screen => {
+                let (sessions, budget) = self.screen.of(uid, self.tables.screen, since_boot());
+                Answer::Screen { sessions, budget }
             }
             Ask::Status => Answer::Status(Status {
                 kernel: release(),

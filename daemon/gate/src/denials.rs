@@ -4,14 +4,16 @@ use jiff::{SignedDuration, Timestamp};
 use sekisho_abi::event::{Event, OBJECT_ADDRESS, OBJECT_FILE, OBJECT_PROCESS, OBJECT_UNIX};
 use sekisho_abi::hook::Hook;
 use sekisho_abi::network::is_mapped_v4;
+use sekisho_abi::second_layer::Program;
 use sekisho_abi::{Reason, maps};
 use sekisho_wire::gate::Denial;
+use serde::Serialize;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
 use std::net::Ipv6Addr;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// Records kept per account.
@@ -30,7 +32,7 @@ pub fn describe(event: &Event, booted: Timestamp) -> Denial {
     let reason = Reason::ALL.get(usize::from(event.reason)).map_or("unknown", |reason| reason.name());
     Denial {
         time: time.to_string(),
-        hook: Hook::of(event.hook).map_or_else(|| event.hook.to_string(), |hook| hook.name().to_owned()),
+        hook: hook_name(event.hook),
         reason: reason.to_owned(),
         denied: event.denied != 0,
         uid: event.uid,
@@ -40,6 +42,12 @@ pub fn describe(event: &Event, booted: Timestamp) -> Denial {
         object: object(event),
         repeated: 0,
     }
+}
+
+/// The hook's name, or that of the second layer's program.
+fn hook_name(number: u16) -> String {
+    let first = Hook::of(number).map(Hook::name);
+    first.or_else(|| Program::of(number).map(Program::name)).map_or_else(|| number.to_string(), str::to_owned)
 }
 
 fn object(event: &Event) -> String {
@@ -178,13 +186,7 @@ impl History {
     }
 
     fn append(&self, uid: u32, denial: &Denial) -> std::io::Result<()> {
-        let path = self.dir.join(format!("{uid}.jsonl"));
-        if fs::metadata(&path).is_ok_and(|m| m.len() > FILE_BYTES) {
-            fs::rename(&path, self.dir.join(format!("{uid}.jsonl.1")))?;
-        }
-        let mut line = serde_json::to_vec(denial)?;
-        line.push(b'\n');
-        OpenOptions::new().create(true).append(true).mode(0o600).open(path)?.write_all(&line)
+        rotated(&self.dir.join(format!("{uid}.jsonl")), denial)
     }
 
     /// The latest records a caller may see: their own, by login uid or by uid; newest first.
@@ -198,6 +200,19 @@ impl History {
         all.truncate(limit);
         all
     }
+}
+
+/// Appends a record to a file of lines. A full file is put aside first, in place of the one put aside before.
+///
+/// # Errors
+/// The file system's.
+pub fn rotated(path: &Path, record: &impl Serialize) -> std::io::Result<()> {
+    if fs::metadata(path).is_ok_and(|m| m.len() > FILE_BYTES) {
+        fs::rename(path, path.with_extension("jsonl.1"))?;
+    }
+    let mut line = serde_json::to_vec(record)?;
+    line.push(b'\n');
+    OpenOptions::new().create(true).append(true).mode(0o600).open(path)?.write_all(&line)
 }
 
 /// When the node booted, by the clock of records.

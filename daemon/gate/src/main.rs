@@ -18,6 +18,7 @@ mod marks;
 mod metrics;
 mod node;
 mod probe;
+mod screen;
 mod selftest;
 mod serve;
 mod store;

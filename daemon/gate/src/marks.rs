@@ -38,7 +38,7 @@ fn mark_one(map: BorrowedFd<'_>, tables: &Tables, cgroups: &[String], pid: u32) 
         return Some(false);
     }
     let account = if process.login == u32::MAX { process.uid } else { process.login };
-    let session = if flags & MARK_TRANSPORT == 0 { 0 } else { now() };
+    let session = if flags & MARK_TRANSPORT == 0 { 0 } else { since_boot() };
     match set_mark(map, handle.as_fd(), Mark { flags, account, session }) {
         Ok(()) => Some(true),
         Err(error) => {
@@ -49,7 +49,7 @@ fn mark_one(map: BorrowedFd<'_>, tables: &Tables, cgroups: &[String], pid: u32) 
 }
 
 /// Nanoseconds since boot: what tells sessions apart.
-fn now() -> u64 {
+pub fn since_boot() -> u64 {
     use nix::time::{ClockId, clock_gettime};
     clock_gettime(ClockId::CLOCK_BOOTTIME)
         .ok()

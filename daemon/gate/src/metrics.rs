@@ -1,5 +1,6 @@
 //! Numbers for Prometheus, as a text file for the node exporter. No user, path or address is ever a label.
 
+use crate::screen::Totals;
 use prometheus::{Encoder, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
 use std::path::Path;
 
@@ -20,6 +21,10 @@ pub struct Metrics {
     pub self_test: IntGauge,
     /// Reloads that were refused.
     pub reload_failures: IntCounter,
+    screen_bytes: IntGauge,
+    screen_held: IntGauge,
+    screen_untold: IntGauge,
+    screen_sessions: IntGauge,
 }
 
 impl Metrics {
@@ -59,8 +64,30 @@ impl Metrics {
             enforcing: gauge("sekisho_gate_enforcing", "1 when denials are enforced, 0 in audit mode.")?,
             self_test: gauge("sekisho_gate_self_test_passed", "1 when the last self-test passed.")?,
             reload_failures,
+            screen_bytes: gauge(
+                "sekisho_gate_screen_bytes",
+                "Bytes that left through transports of sessions, since the maps were made.",
+            )?,
+            screen_held: gauge(
+                "sekisho_gate_screen_held",
+                "Messages refused and packets held back over the screen's budget, since the maps were made.",
+            )?,
+            screen_untold: gauge(
+                "sekisho_gate_screen_untold_bytes",
+                "Bytes that left while there was no room to note their session.",
+            )?,
+            screen_sessions: gauge("sekisho_gate_screen_sessions", "Sessions with bytes on their screen.")?,
             registry,
         })
+    }
+
+    /// What left on the screens.
+    pub fn screen(&self, totals: Totals) {
+        let number = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+        self.screen_bytes.set(number(totals.bytes));
+        self.screen_held.set(number(totals.held));
+        self.screen_untold.set(number(totals.untold));
+        self.screen_sessions.set(number(totals.open));
     }
 
     /// Writes the text file in one step.

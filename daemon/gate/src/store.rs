@@ -1,5 +1,6 @@
 //! Writes a policy into the maps: everything under a new epoch, then one number, then the old entries go.
 
+use crate::screen::budget_bytes;
 use crate::tables::Tables;
 use aya::Ebpf;
 use aya::maps::lpm_trie::Key;
@@ -8,6 +9,7 @@ use sekisho_abi::maps::{
     Config, DESTINATION_FIXED_BITS, LOCK_ACCOUNT, LOCK_EVERYONE, NUMBER_CGROUP, NUMBER_DEVICE,
     NUMBER_LOOPBACK, NUMBER_UID, UID_CONFINED, UID_EXEMPT,
 };
+use sekisho_abi::screen::Budget;
 use std::collections::BTreeSet;
 
 /// A step that failed: the old epoch stays in force.
@@ -36,6 +38,7 @@ type Unix = [u8; 112];
 pub struct Store {
     epoch: Array<MapData, u32>,
     config: Array<MapData, [u8; size_of::<Config>()]>,
+    screen: Array<MapData, [u8; size_of::<Budget>()]>,
     zones: HashMap<MapData, Node, u32>,
     transports: HashMap<MapData, Node, u32>,
     numbers: HashMap<MapData, Number, u32>,
@@ -73,6 +76,7 @@ impl Store {
         Ok(Self {
             epoch: take!(object, Array, "EPOCH"),
             config: take!(object, Array, "CONFIG"),
+            screen: take!(object, Array, "SCREEN"),
             zones: take!(object, HashMap, "ZONES"),
             transports: take!(object, HashMap, "TRANSPORTS"),
             numbers: take!(object, HashMap, "NUMBERS"),
@@ -130,6 +134,7 @@ impl Store {
 
     fn write(&mut self, tables: &Tables, epoch: u32) -> Result<(), StoreError> {
         self.config.set(epoch & 1, config(&tables.config), 0).map_err(on("CONFIG"))?;
+        self.screen.set(epoch & 1, budget_bytes(tables.screen), 0).map_err(on("SCREEN"))?;
         for &(device, inode, zone) in &tables.zones {
             self.zones.insert(node(device, inode, epoch), zone, 0).map_err(on("ZONES"))?;
         }

@@ -1,10 +1,12 @@
 //! A policy as the kernel programs see it: names resolved to numbers. Everything that touches the node is in
 //! [`Node`], so that the translation itself can be tested.
 
+use crate::screen::budget;
 use sekisho_abi::maps::{
     CONFIG_AUDIT, CONFIG_LISTEN_LOOPBACK, Config, RANGES, UNIX_KEPT, UNIX_LISTED, UNIX_PATH, UidRange,
     ZONE_SPOOL, ZONE_WORKSPACE,
 };
+use sekisho_abi::screen::Budget;
 use sekisho_policy::schema::{Destination, Gate, GateMode, ZoneKind};
 use sekisho_wire::paths::{AIRLOCK_SOCKET, GATE_SOCKET};
 use std::net::IpAddr;
@@ -32,6 +34,8 @@ pub struct Tables {
     pub destinations: Vec<(u16, u16, [u8; 16], u32)>,
     /// (path of a unix socket, `UNIX_…`).
     pub unix: Vec<([u8; UNIX_PATH], u32)>,
+    /// How much may leave on the screen.
+    pub screen: Budget,
     /// What could not be resolved, and what follows from it.
     pub warnings: Vec<String>,
 }
@@ -105,7 +109,7 @@ pub enum TableError {
 /// # Errors
 /// [`TableError`]: the old policy stays in force.
 pub fn translate(gate: &Gate, node: &impl Node) -> Result<Tables, TableError> {
-    let mut tables = Tables::default();
+    let mut tables = Tables { screen: budget(&gate.screen), ..Tables::default() };
     subjects(gate, node, &mut tables)?;
     zones(gate, node, &mut tables);
     for path in &gate.devices {

@@ -32,6 +32,8 @@ pub enum Ask {
     },
     /// State of hooks, maps and mode.
     Status,
+    /// What left on the screens of the asker's own sessions.
+    Screen,
 }
 
 /// The gate's answer.
@@ -45,6 +47,13 @@ pub enum Answer {
     },
     /// To [`Ask::Status`].
     Status(Status),
+    /// To [`Ask::Screen`].
+    Screen {
+        /// Open sessions, oldest first.
+        sessions: Vec<ScreenSession>,
+        /// The limit, if policy sets one.
+        budget: Option<ScreenBudget>,
+    },
     /// The question could not be answered.
     Error {
         /// Why.
@@ -75,6 +84,36 @@ pub struct Denial {
     pub object: String,
     /// How often the same denial repeated since it was last written.
     pub repeated: u64,
+}
+
+/// What left on the screen of one session: through the transport (sshd) to the person's terminal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScreenSession {
+    /// The session: nanoseconds since boot at which its transport was marked.
+    pub session: u64,
+    /// Account.
+    pub account: u32,
+    /// When it began, RFC 3339.
+    pub since: String,
+    /// When something last left, RFC 3339.
+    pub last: String,
+    /// Bytes that left, as the network sees them: the terminal's and the transport's own.
+    pub bytes: u64,
+    /// Times something was refused or held back.
+    pub held: u64,
+    /// Is it over?
+    pub ended: bool,
+}
+
+/// How much may leave on the screen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScreenBudget {
+    /// In any hour, per account.
+    pub bytes_per_hour: u64,
+    /// What happens to more: `throttle` or `cut`.
+    pub over: String,
+    /// Bytes that may leave at once now.
+    pub left: u64,
 }
 
 /// What the gate can do here and now.

@@ -39,6 +39,10 @@ pub static LOOP_DEPTH: u32 = sekisho_abi::maps::DEPTH as u32;
 #[unsafe(no_mangle)]
 pub static LOOP_RANGES: u32 = sekisho_abi::maps::RANGES as u32;
 
+/// See [`LOOP_DEPTH`].
+#[unsafe(no_mangle)]
+pub static LOOP_TRIES: u32 = 16;
+
 #[unsafe(no_mangle)]
 static ANSWER_ALLOW: i32 = 0;
 #[unsafe(no_mangle)]

@@ -9,6 +9,8 @@
 //! - what cannot be read, found or stored is denied, never allowed;
 //! - a decision never depends on the ring buffer.
 #![cfg_attr(target_arch = "bpf", no_std, no_main)]
+// For one instruction: the toolchain offers this target no atomics.
+#![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]
 
 #[cfg(target_arch = "bpf")]
 mod hooks;
@@ -18,6 +20,8 @@ mod layout;
 mod maps;
 #[cfg(target_arch = "bpf")]
 mod record;
+#[cfg(target_arch = "bpf")]
+mod screen;
 #[cfg(target_arch = "bpf")]
 mod socket;
 #[cfg(target_arch = "bpf")]

@@ -24,7 +24,8 @@ pub struct Storage<T, const TYPE: usize, const FLAGS: usize> {
 unsafe impl<T, const TYPE: usize, const FLAGS: usize> Sync for Storage<T, TYPE, FLAGS> {}
 
 impl<T, const TYPE: usize, const FLAGS: usize> Storage<T, TYPE, FLAGS> {
-    const fn new() -> Self {
+    /// A definition for the loader.
+    pub const fn new() -> Self {
         use core::ptr::null;
         Self { r#type: null(), key: null(), value: null(), max_entries: null(), map_flags: null() }
     }

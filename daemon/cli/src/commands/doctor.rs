@@ -125,7 +125,7 @@ fn daemon(socket: &Path, language: Language) -> (Option<Status>, Vec<Check>) {
             (Some(status), checks)
         }
         Ok(Answer::Error { message }) => (None, vec![check("daemon", Outlook::Bad, message, "")]),
-        Ok(Answer::Why { .. }) => {
+        Ok(Answer::Why { .. } | Answer::Screen { .. }) => {
             (None, vec![check("daemon", Outlook::Bad, "answered another question", "")])
         }
         Err(error) => {

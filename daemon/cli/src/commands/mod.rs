@@ -9,6 +9,7 @@ pub mod overview;
 pub mod policy;
 pub mod report;
 pub mod review;
+pub mod screen;
 pub mod session;
 pub mod status;
 pub mod submit;

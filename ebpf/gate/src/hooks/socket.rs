@@ -2,6 +2,7 @@
 
 use crate::layout::{OFF_CRED_EUID, OFF_MSG_NAME, field};
 use crate::record;
+use crate::screen::leaving;
 use crate::socket::{
     Target, bound_address, bound_port, destination, family_of, judge_use, note_listener, own, owned, sk_of,
     target, type_of, unix_end, unix_path,
@@ -140,7 +141,7 @@ hook!(socket_sendmsg, ctx, {
         // A destination beside the data: datagrams, and TCP Fast Open, which passes no other hook.
         let name: *const u8 = field(message, &raw const OFF_MSG_NAME);
         if name.is_null() {
-            return 0;
+            return if who.transport { leaving(sk, ctx.arg(2), who, policy) } else { 0 };
         }
         let Some(to) = target(name) else {
             return record::number(Hook::SocketSendmsg, Reason::Network, policy, u64::from(family));

@@ -1,0 +1,153 @@
+//! What leaves on the screen: counted for every session and, over the budget, refused or held back.
+
+use crate::layout::{LOOP_TRIES, setting};
+use crate::maps::Storage;
+use crate::record;
+use crate::subject::{Policy, current_task, current_uid, mark_of};
+use aya_ebpf::bindings::{
+    BPF_ANY, BPF_F_NO_PREALLOC, BPF_NOEXIST, BPF_SK_STORAGE_GET_F_CREATE, bpf_map_type,
+};
+use aya_ebpf::helpers::{bpf_get_current_pid_tgid, bpf_ktime_get_boot_ns, bpf_sk_storage_get};
+use aya_ebpf::macros::map;
+use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray};
+use core::ptr::{null_mut, read_volatile};
+use sekisho_abi::hook::Hook;
+use sekisho_abi::screen::{
+    Budget, Line, OVER_CUT, OVER_THROTTLE, Session, TOTAL_BYTES, TOTAL_HELD, TOTAL_UNTOLD, TOTALS, admit,
+    decide_screen, tell,
+};
+use sekisho_abi::{Reason, Subject, verdict};
+
+/// The budget, by epoch modulo 2.
+#[map]
+pub static SCREEN: Array<Budget> = Array::with_max_entries(2, 0);
+/// What left, by session. The daemon takes out those that ended; without it the oldest make room.
+#[map]
+pub static SCREEN_SESSIONS: LruHashMap<u64, Session> = LruHashMap::with_max_entries(16384, 0);
+/// Until when each account's allowance is spent. Without room for another account, that account has none.
+#[map]
+pub static SCREEN_SPENT: HashMap<u32, u64> = HashMap::with_max_entries(16384, 0);
+/// Sums that never depend on the two above.
+#[map]
+pub static SCREEN_TOTALS: PerCpuArray<u64> = PerCpuArray::with_max_entries(TOTALS, 0);
+
+/// Which session a transport's socket belongs to.
+#[unsafe(link_section = ".maps")]
+#[unsafe(no_mangle)]
+pub static SCREEN_LINES: Storage<
+    Line,
+    { bpf_map_type::BPF_MAP_TYPE_SK_STORAGE as usize },
+    { BPF_F_NO_PREALLOC as usize },
+> = Storage::new();
+
+/// Adds to a sum.
+#[inline(always)]
+fn add(slot: u32, amount: u64) {
+    if let Some(sum) = SCREEN_TOTALS.get_ptr_mut(slot) {
+        // SAFETY: the slot is this CPU's own.
+        unsafe { *sum += amount };
+    }
+}
+
+/// Takes bytes out of an account's allowance, if they fit.
+#[inline(always)]
+pub fn spend(account: u32, now: u64, bytes: u64, bytes_per_hour: u64) -> bool {
+    let mut spent = SCREEN_SPENT.get_ptr_mut(&account);
+    if spent.is_none() {
+        let _ = SCREEN_SPENT.insert(&account, &0, u64::from(BPF_NOEXIST));
+        spent = SCREEN_SPENT.get_ptr_mut(&account);
+    }
+    let Some(spent) = spent else { return false };
+    for _ in 0..setting(&raw const LOOP_TRIES) {
+        // SAFETY: a map value, eight bytes and aligned; volatile because other CPUs change it.
+        unsafe {
+            let until = read_volatile(spent);
+            let Some(next) = admit(until, now, bytes, bytes_per_hour) else { return false };
+            if exchange(spent, until, next) == until {
+                return true;
+            }
+        }
+    }
+    false
+}
+
+/// Writes `new` if `old` is still there, in one step; what was there.
+///
+/// # Safety
+/// `at` is a map value of eight bytes.
+#[inline(always)]
+unsafe fn exchange(at: *mut u64, old: u64, new: u64) -> u64 {
+    let was;
+    // SAFETY: touches eight bytes at `at` and nothing else.
+    unsafe {
+        core::arch::asm!(
+            "r0 = cmpxchg_64({at} + 0, r0, {new})",
+            at = in(reg) at,
+            new = in(reg) new,
+            inout("r0") old => was,
+        );
+    }
+    was
+}
+
+/// The entry of a session, made if need be.
+#[inline(always)]
+fn session(id: u64, account: u32) -> Option<*mut Session> {
+    if let Some(entry) = SCREEN_SESSIONS.get_ptr_mut(&id) {
+        return Some(entry);
+    }
+    let new = Session { account, pid: (bpf_get_current_pid_tgid() >> 32) as u32, ..Session::default() };
+    let _ = SCREEN_SESSIONS.insert(&id, &new, u64::from(BPF_ANY));
+    SCREEN_SESSIONS.get_ptr_mut(&id)
+}
+
+/// The session's transport is about to send this many bytes through an internet socket.
+///
+/// # Safety
+/// `sk` is a live socket of the kernel's.
+#[inline(always)]
+pub unsafe fn leaving(sk: *const u8, bytes: u64, who: Subject, policy: Policy) -> i32 {
+    // SAFETY: the task is the kernel's own pointer; storages and map values are checked for null.
+    unsafe {
+        let mark = mark_of(current_task(), false);
+        let (id, account) =
+            if mark.is_null() { (0, current_uid()) } else { ((*mark).session, (*mark).account) };
+        let budget = SCREEN.get(policy.epoch & 1).copied().unwrap_or_default();
+        let now = bpf_ktime_get_boot_ns();
+        let fits = budget.over != OVER_CUT || spend(account, now, bytes, budget.bytes_per_hour);
+        let answer = decide_screen(who, budget.over, fits);
+        let refused = verdict(answer, policy.audit) != 0;
+        add(if refused { TOTAL_HELD } else { TOTAL_BYTES }, if refused { 1 } else { bytes });
+        let mut told = 0;
+        match session(id, account) {
+            Some(entry) => {
+                // One session has one transport, and that one thread.
+                if refused {
+                    (*entry).held += 1;
+                } else {
+                    (*entry).bytes += bytes;
+                    (*entry).last = now;
+                }
+                told = (*entry).told;
+                if answer != Reason::Allowed && tell(told, now) {
+                    (*entry).told = now;
+                }
+            }
+            None if !refused => add(TOTAL_UNTOLD, bytes),
+            None => {}
+        }
+        if budget.over == OVER_THROTTLE {
+            let create = u64::from(BPF_SK_STORAGE_GET_F_CREATE);
+            let line = bpf_sk_storage_get(SCREEN_LINES.as_ptr(), sk.cast_mut().cast(), null_mut(), create)
+                .cast::<Line>();
+            if !line.is_null() {
+                (*line).session = id;
+                (*line).account = account;
+            }
+        }
+        if answer != Reason::Allowed && tell(told, now) {
+            return record::number(Hook::SocketSendmsg, answer, policy, bytes);
+        }
+        verdict(answer, policy.audit)
+    }
+}
