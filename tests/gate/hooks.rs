@@ -6,10 +6,6 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
-use std::sync::{Mutex, PoisonError};
-
-/// One lab at a time: each is a whole emulated machine.
-static LAB: Mutex<()> = Mutex::new(());
 
 fn phase(name: &str) -> String {
     format!("su -l researcher -c '/tmp/in/sekisho-acts run --all --json --phase {name}'")
@@ -20,7 +16,6 @@ type Results = BTreeMap<(String, String), Value>;
 
 /// Boots one kernel and returns what came of each act in each phase, and the researcher's denial records.
 fn three_phases(kernel: &str) -> (Results, Vec<Value>) {
-    let _one_at_a_time = LAB.lock().unwrap_or_else(PoisonError::into_inner);
     let acts = env!("CARGO_BIN_EXE_sekisho-acts");
     let before = format!(
         "sysctl -q -w kernel.unprivileged_bpf_disabled=0 net.ipv4.tcp_fastopen=3; \

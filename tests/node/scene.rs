@@ -8,10 +8,6 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
-use std::sync::{Mutex, PoisonError};
-
-/// One lab at a time: each is a whole emulated machine.
-static LAB: Mutex<()> = Mutex::new(());
 
 /// Runs in the guest: every step in order, each answered by one line.
 const PLAY: &str = r#"
@@ -32,9 +28,9 @@ done
 /// Longest that one step may take, seconds.
 const STEP: u32 = 120;
 
-/// `cargo xtask vm run` with these arguments, alone. It makes what the lab lacks; a lab that cannot be had is a failure.
+/// `cargo xtask vm run` with these arguments. It waits for its turn and makes what the lab lacks; a lab that cannot be had
+/// is a failure.
 pub fn vm_run(arguments: &[&str]) -> Output {
-    let _one_at_a_time = LAB.lock().unwrap_or_else(PoisonError::into_inner);
     Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .args(["run", "--quiet", "--package", "xtask", "--", "vm", "run"])
         .args(arguments)

@@ -11,10 +11,15 @@ pub(crate) const PROGRAMS: &[&str] =
 /// The kernel programs' file name in the release directory.
 pub(crate) const OBJECT: &str = "gate.bpf.o";
 
-/// `target/release`, whatever the target directory is.
-pub(crate) fn directory() -> PathBuf {
+/// `target`, wherever it is.
+pub(crate) fn target() -> PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
-    process::workspace().join(target).join("release")
+    process::workspace().join(target)
+}
+
+/// `target/release`.
+pub(crate) fn directory() -> PathBuf {
+    target().join("release")
 }
 
 /// Builds `target/release/*`. Cargo itself decides what is out of date, and shows what it does.

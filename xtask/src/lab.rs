@@ -1,12 +1,12 @@
 //! The lab: one virtual machine with the product installed, and a line to run things in it.
 //!
 //! Every boot is fresh (overlays are thrown away) and shares nothing writable with any other, so that labs may run
-//! side by side. The line is a virtio-serial port; nothing goes over the guest's network.
+//! side by side, as many as there are processors. The line is a virtio-serial port; nothing goes over the guest's network.
 
 use crate::image::{self, Image};
 use crate::kernel::Kernel;
 use crate::protocol::{self, Frame, Job, Kind, Who};
-use crate::{build, install, process, product};
+use crate::{build, install, process, product, slot};
 use anyhow::{Context as _, Result, bail, ensure};
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
@@ -129,11 +129,13 @@ pub(crate) struct Lab {
     jobs: u32,
     gate: Gate,
     directory: tempfile::TempDir,
+    _slot: fs::File,
 }
 
 impl Lab {
     /// Boots up to the moment before the gate starts.
     pub(crate) fn boot(parts: &Parts, options: &Options) -> Result<Self> {
+        let slot = slot::take()?;
         let directory = tempfile::Builder::new().prefix("sekisho-vm-").tempdir()?;
         pack_run(&directory.path().join("run.tar"), options)?;
         let socket = directory.path().join("line");
@@ -153,7 +155,8 @@ impl Lab {
                 return Err(error.context(log));
             }
         };
-        let mut lab = Self { qemu, line, received: Vec::new(), jobs: 0, gate: options.gate, directory };
+        let mut lab =
+            Self { qemu, line, received: Vec::new(), jobs: 0, gate: options.gate, directory, _slot: slot };
         match lab.receive(Instant::now() + BOOT_LIMIT)? {
             Some(Frame { kind: Kind::Hello, .. }) => Ok(lab),
             Some(frame) => bail!("the guest said {:?} before hello", frame.kind),

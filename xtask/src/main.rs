@@ -20,6 +20,8 @@ mod process;
 mod product;
 mod protocol;
 mod readme;
+mod slot;
+mod suite;
 mod test;
 mod vm;
 

@@ -15,15 +15,19 @@ pub(crate) fn workspace() -> PathBuf {
 /// The cargo that started us.
 pub(crate) fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    // What `cargo run` exports about xtask itself would only make cargo rebuild other crates.
+    forget_xtask(&mut command);
+    command.current_dir(workspace());
+    command
+}
+
+/// What `cargo run` exports about xtask itself would only mislead others, and make cargo rebuild their crates.
+pub(crate) fn forget_xtask(command: &mut Command) {
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy();
         if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
             command.env_remove(&*name);
         }
     }
-    command.current_dir(workspace());
-    command
 }
 
 /// Runs a program to its end; its standard output joins standard error, where progress belongs.

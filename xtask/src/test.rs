@@ -3,22 +3,15 @@
 //! Invariant: a stage that cannot run counts as failed, never as skipped. The last line is `N passed, N failed`.
 
 use crate::image::Sort;
+use crate::suite::{self, Count};
 use crate::{demo, install, kernel, lab, process, readme};
-use anyhow::{Context as _, Result, bail};
-use std::io::{BufRead as _, BufReader};
+use anyhow::Result;
 use std::path::PathBuf;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode};
 use std::time::Instant;
 
 /// The version of cargo-deny whose configuration is in `.cargo/deny.toml`.
 const CARGO_DENY: &str = "0.20.2";
-
-/// What a stage counted.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-struct Count {
-    passed: u64,
-    failed: u64,
-}
 
 /// A stage: its name and what it does.
 type Stage = (&'static str, fn() -> Result<Count>);
@@ -110,61 +103,7 @@ fn laboratory() -> Result<Count> {
     one_of(lab::prepare(&kernel::SUPPORTED, &[Sort::Base, Sort::Work]))
 }
 
-/// Every libtest target; the ones that need the lab boot it with `cargo xtask vm run`.
+/// Every test program; the ones that need the lab boot it with `cargo xtask vm run`.
 fn tests() -> Result<Count> {
-    let mut cargo = process::cargo();
-    cargo.args(["test", "--locked", "--workspace", "--no-fail-fast"]);
-    if let Some(shared) = shared() {
-        cargo.env("SEKISHO_SHARED", shared);
-    }
-    count_libtest(&mut cargo)
-}
-
-/// Runs a command, shows what it prints, and adds up libtest's closing lines.
-fn count_libtest(command: &mut Command) -> Result<Count> {
-    let mut child =
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().context("starting cargo test")?;
-    let output = child.stdout.take().context("cargo test has an output")?;
-    let mut count = Count::default();
-    for line in BufReader::new(output).lines() {
-        let line = line?;
-        eprintln!("{line}");
-        if let Some(more) = closing_line(&line) {
-            count.passed += more.passed;
-            count.failed += more.failed;
-        }
-    }
-    let status = child.wait()?;
-    if !status.success() && count.failed == 0 {
-        // Did not compile, or a test program died without its closing line.
-        count.failed = 1;
-    }
-    if count == Count::default() {
-        bail!("cargo test ran no test");
-    }
-    Ok(count)
-}
-
-/// `test result: ok. 3 passed; 0 failed; 0 ignored; …` An ignored test is a promise nobody checked: it counts as failed.
-fn closing_line(line: &str) -> Option<Count> {
-    let rest = line.strip_prefix("test result: ")?;
-    let number = |word: &str| {
-        rest.split(['.', ';'])
-            .find_map(|part| part.trim().strip_suffix(word)?.trim().parse::<u64>().ok())
-            .unwrap_or(0)
-    };
-    Some(Count { passed: number("passed"), failed: number("failed") + number("ignored") })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn libtest_closing_lines_are_added_up_and_ignored_tests_count_against() {
-        let line = "test result: FAILED. 3 passed; 1 failed; 2 ignored; 0 measured; 0 filtered out; finished in 0.1s";
-        assert_eq!(closing_line(line), Some(Count { passed: 3, failed: 3 }));
-        assert_eq!(closing_line("test result: ok. 0 passed; 0 failed; 0 ignored"), Some(Count::default()));
-        assert_eq!(closing_line("running 3 tests"), None);
-    }
+    suite::run(shared().as_deref())
 }
