@@ -23,7 +23,7 @@ pub(crate) struct Count {
 }
 
 /// A built test program.
-struct Program {
+pub(crate) struct Program {
     name: String,
     path: PathBuf,
     /// The package it belongs to, where cargo would run it.
@@ -92,7 +92,8 @@ struct Profile {
     test: bool,
 }
 
-fn build() -> Result<Vec<Program>> {
+/// Builds every test program.
+pub(crate) fn build() -> Result<Vec<Program>> {
     let mut cargo = process::cargo();
     cargo.args(["test", "--locked", "--workspace", "--no-run", "--message-format=json-render-diagnostics"]);
     let output =

@@ -1,4 +1,4 @@
-//! `cargo xtask test`: every check there is, in the order in which a mistake is cheapest to find.
+//! `cargo xtask test`: every check there is, what is cheap to find first.
 //!
 //! Invariant: a stage that cannot run counts as failed, never as skipped. The last line is `N passed, N failed`.
 
@@ -16,54 +16,77 @@ const CARGO_DENY: &str = "0.20.2";
 /// A stage: its name and what it does.
 type Stage = (&'static str, fn() -> Result<Count>);
 
-const STAGES: &[Stage] = &[
-    ("format: rustfmt", || one(process::cargo().args(["fmt", "--all", "--check"]))),
-    ("lints: clippy -D warnings", || {
-        one(process::cargo().args([
-            "clippy",
-            "--locked",
-            "--workspace",
-            "--all-targets",
-            "--",
-            "-D",
-            "warnings",
-        ]))
-    }),
-    ("documents: rustdoc -D warnings", || {
-        one(process::cargo()
-            .args(["doc", "--locked", "--workspace", "--no-deps", "--document-private-items"])
-            .env("RUSTDOCFLAGS", "-D warnings"))
-    }),
-    ("dependencies: cargo deny", deny),
-    ("release build and laboratory", laboratory),
-    ("tests: host and kernels in VMs", tests),
-    ("the whole story: cargo xtask demo", || one_of(demo::play(kernel::DEFAULT))),
-    ("the README's transcripts", || one_of(readme::agrees_with_the_demo())),
+/// One after the other; within each, the lanes side by side, so that what waits for the network, for one compiler or for
+/// a virtual machine leaves no processor idle.
+const STEPS: &[&[&[Stage]]] = &[
+    &[
+        &[
+            ("format: rustfmt", || one(process::cargo().args(["fmt", "--all", "--check"]))),
+            ("lints: clippy -D warnings", lints),
+            ("documents: rustdoc -D warnings", documents),
+            ("tests: build", || one_of(suite::build().map(drop))),
+        ],
+        &[("release build and laboratory", laboratory), ("dependencies: cargo deny", deny)],
+    ],
+    &[
+        &[("tests: host and kernels in VMs", tests)],
+        &[("the whole story: cargo xtask demo", || one_of(demo::play(kernel::DEFAULT)))],
+    ],
+    &[&[("the README's transcripts", || one_of(readme::agrees_with_the_demo()))]],
 ];
 
 /// Runs everything; the exit code is 0 only when nothing failed.
 pub(crate) fn everything() -> Result<ExitCode> {
+    let begin = Instant::now();
     install::everything()?;
     say_what_is_judged();
-    let begin = Instant::now();
+    eprintln!("what the machine lacked: {} s", begin.elapsed().as_secs());
     let mut total = Count::default();
     let mut lines = Vec::new();
-    for (name, work) in STAGES {
-        eprintln!("\n=== {name}");
-        let begin = Instant::now();
-        let count = work().unwrap_or_else(|error| {
-            eprintln!("error: {error:#}");
-            Count { passed: 0, failed: 1 }
+    for lanes in STEPS {
+        let done = std::thread::scope(|scope| {
+            let lanes: Vec<_> = lanes.iter().map(|lane| scope.spawn(|| run(lane))).collect();
+            lanes.into_iter().map(std::thread::ScopedJoinHandle::join).collect::<Vec<_>>()
         });
-        total.passed += count.passed;
-        total.failed += count.failed;
-        let seconds = begin.elapsed().as_secs();
-        lines
-            .push(format!("{name:<40} {:>5} passed {:>3} failed {seconds:>5} s", count.passed, count.failed));
+        for lane in done {
+            for (line, count) in lane.map_err(|_| anyhow::anyhow!("a stage panicked"))? {
+                lines.push(line);
+                total.passed += count.passed;
+                total.failed += count.failed;
+            }
+        }
     }
     println!("\n{}\n\nin {} s", lines.join("\n"), begin.elapsed().as_secs());
     println!("{} passed, {} failed", total.passed, total.failed);
     Ok(if total.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The stages of one lane, each with its line of the summary.
+fn run(lane: &[Stage]) -> Vec<(String, Count)> {
+    let mut done = Vec::new();
+    for (name, work) in lane {
+        eprintln!("\n=== {name}");
+        let begin = Instant::now();
+        let count = work().unwrap_or_else(|error| {
+            eprintln!("=== {name}: error: {error:#}");
+            Count { passed: 0, failed: 1 }
+        });
+        let seconds = begin.elapsed().as_secs();
+        let line = format!("{name:<40} {:>5} passed {:>3} failed {seconds:>5} s", count.passed, count.failed);
+        eprintln!("=== {line}");
+        done.push((line, count));
+    }
+    done
+}
+
+fn lints() -> Result<Count> {
+    let clippy = ["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"];
+    one(process::cargo().args(clippy))
+}
+
+fn documents() -> Result<Count> {
+    let doc = ["doc", "--locked", "--workspace", "--no-deps", "--document-private-items"];
+    one(process::cargo().args(doc).env("RUSTDOCFLAGS", "-D warnings"))
 }
 
 /// The directory of real files with the verdict each must get, where there is one.
