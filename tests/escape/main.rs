@@ -14,16 +14,13 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::OnceLock;
 use verdict::{Cell, Outcome, Registered, Result3};
 
 /// The kernels of the table.
 const KERNELS: [&str; 3] = ["6.1", "6.12", "7.3"];
 /// Fewer channels than this are no suite.
 const CHANNELS: usize = 150;
-
-/// One lab at a time: each is a whole emulated machine.
-static LAB: Mutex<()> = Mutex::new(());
 
 fn top() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
@@ -48,7 +45,6 @@ fn judged(kernel: &str) -> &'static BTreeMap<String, Cell> {
         [const { OnceLock::new() }; KERNELS.len()];
     let index = KERNELS.iter().position(|known| *known == kernel).unwrap();
     DONE[index].get_or_init(|| {
-        let _one_at_a_time = LAB.lock().unwrap_or_else(PoisonError::into_inner);
         let phases = three_phases(kernel);
         let rows: Vec<_> = registry()
             .into_iter()

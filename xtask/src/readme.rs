@@ -1,13 +1,14 @@
-//! Holds the README's transcripts against what the demo printed just now.
+//! Holds the README's transcripts against what the demo printed just now, and its tables against what the tests wrote.
 //!
-//! Times, digests, ids and sizes of the moment are blurred on both sides; every other character must agree.
+//! In transcripts times, digests, ids and sizes of the moment are blurred on both sides; every other character must agree.
 
-use crate::{demo, process};
+use crate::{build, demo, process};
 use anyhow::{Context as _, Result, ensure};
 use std::collections::HashSet;
 use std::fs;
 
 const BEGIN: &str = "<!-- transcript: demo -->";
+const TABLE: &str = "<!-- table: ";
 const END: &str = "<!-- end -->";
 
 /// Fails when the README shows a line that the demo did not print.
@@ -22,6 +23,42 @@ pub(crate) fn agrees_with_the_demo() -> Result<()> {
     let invented: Vec<_> = shown.into_iter().filter(|line| !told.contains(&blurred(line))).collect();
     ensure!(invented.is_empty(), "README.md shows what the demo did not print:\n{}", invented.join("\n"));
     Ok(())
+}
+
+/// Fails when the README shows a row that is not in `target/NAME/table.md`, for every table marked
+/// `<!-- table: NAME -->`, or leaves one of its rows out.
+pub(crate) fn agrees_with_the_tables() -> Result<()> {
+    let readme = fs::read_to_string(process::workspace().join("README.md")).context("README.md")?;
+    for (name, shown) in tables(&readme) {
+        let path = build::target().join(name).join("table.md");
+        let made =
+            fs::read_to_string(&path).with_context(|| format!("{}: run the tests first", path.display()))?;
+        let made: Vec<_> = made.lines().filter(|line| line.starts_with('|')).collect();
+        ensure!(
+            shown == made,
+            "README.md shows another table of {name} than {}:\n{}",
+            path.display(),
+            made.join("\n")
+        );
+    }
+    Ok(())
+}
+
+/// Names and rows of the tables between marks.
+fn tables(readme: &str) -> Vec<(&str, Vec<&str>)> {
+    let mut tables: Vec<(&str, Vec<&str>)> = Vec::new();
+    let mut inside = false;
+    for line in readme.lines() {
+        if let Some(name) = line.strip_prefix(TABLE).and_then(|rest| rest.strip_suffix(" -->")) {
+            tables.push((name, Vec::new()));
+            inside = true;
+        } else if line == END {
+            inside = false;
+        } else if let (true, true, Some((_, rows))) = (inside, line.starts_with('|'), tables.last_mut()) {
+            rows.push(line);
+        }
+    }
+    tables
 }
 
 /// Non-empty lines inside the code blocks between the marks; `…` stands for lines left out.
@@ -64,6 +101,12 @@ mod tests {
         let readme =
             "a\n<!-- transcript: demo -->\ntext\n```console\n$ x\n…\n\n  y\n```\n<!-- end -->\n```\nz\n```";
         assert_eq!(transcripts(readme), ["$ x", "  y"]);
+    }
+
+    #[test]
+    fn a_table_is_what_stands_between_its_marks() {
+        let readme = "| no |\n<!-- table: work -->\nwords\n| a | b |\n|---|---|\n<!-- end -->\n| no |\n";
+        assert_eq!(tables(readme), [("work", vec!["| a | b |", "|---|---|"])]);
     }
 
     #[test]

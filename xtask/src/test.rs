@@ -32,7 +32,10 @@ const STEPS: &[&[&[Stage]]] = &[
         &[("tests: host and kernels in VMs", tests)],
         &[("the whole story: cargo xtask demo", || one_of(demo::play(kernel::DEFAULT)))],
     ],
-    &[&[("the README's transcripts", || one_of(readme::agrees_with_the_demo()))]],
+    &[&[
+        ("the README's transcripts", || one_of(readme::agrees_with_the_demo())),
+        ("the README's tables", || one_of(readme::agrees_with_the_tables())),
+    ]],
 ];
 
 /// Runs everything; the exit code is 0 only when nothing failed.
