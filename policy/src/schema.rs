@@ -82,6 +82,8 @@ pub struct Site {
 pub struct Gate {
     /// What a denial does.
     pub mode: GateMode,
+    /// What the gate must be doing while something is released.
+    pub release_needs: ReleaseNeeds,
     /// Who is confined.
     pub subjects: Subjects,
     /// Where confined processes may write.
@@ -104,6 +106,30 @@ pub enum GateMode {
     Enforce,
     /// Decide and record as `enforce` would, but allow.
     Audit,
+}
+
+/// `gate.release_needs`: anything but `enforce` needs a deviation.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ReleaseNeeds {
+    /// A living gate that proved itself and denies.
+    #[default]
+    Enforce,
+    /// A living gate, even one that only records.
+    Audit,
+    /// No gate: this node has none.
+    Nothing,
+}
+
+impl ReleaseNeeds {
+    /// The word in the policy file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Enforce => "enforce",
+            Self::Audit => "audit",
+            Self::Nothing => "nothing",
+        }
+    }
 }
 
 /// `[gate.subjects]`.

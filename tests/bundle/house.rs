@@ -47,6 +47,9 @@ const OFFICERS: [Officer; 7] = [
     ("own", "", "hospital-a", -10, 10, None),
 ];
 
+/// Custody needs no virtual machine: this node has no gate.
+const NO_GATE: &str = "[gate]\nrelease_needs = \"nothing\"\n[[deviation]]\nkey = \"gate.release_needs\"\nallowed_by = \"test\"\non = 2026-01-01\nreason = \"no gate here\"\n";
+
 /// A directory with spool, state, release and policy, and the notary that serves it.
 pub struct House {
     dir: tempfile::TempDir,
@@ -57,6 +60,8 @@ pub struct House {
     pub blocks: Option<u32>,
     /// Runs the notary as `nobody` with the unit's two capabilities; needs root.
     pub confined: bool,
+    /// Is there a gate to wait for? Then its heartbeat is `heartbeat`.
+    pub gated: bool,
 }
 
 impl Drop for House {
@@ -87,9 +92,10 @@ impl House {
             process: None,
             blocks: None,
             confined: false,
+            gated: false,
             peer: nix::unistd::getuid().as_raw(),
         };
-        for sub in ["spool/demo", "release", "state"] {
+        for sub in ["spool/demo", "release", "state", "gate"] {
             fs::create_dir_all(house.path(sub)).unwrap();
         }
         house.write_policy("");
@@ -132,6 +138,9 @@ impl House {
                 day(until)
             ));
         }
+        if !self.gated {
+            text.push_str(NO_GATE);
+        }
         fs::write(self.path("policy.toml"), text + more).unwrap();
     }
 
@@ -153,10 +162,12 @@ impl House {
             ("--policy", "policy.toml"),
             ("--policy-dir", "policy.d"),
             ("--key", "key"),
+            ("--heartbeat", "gate/heartbeat"),
         ] {
             command.arg(flag).arg(self.path(name));
         }
         command.arg("--peer-uid").arg(self.peer.to_string());
+        command.arg("--gate-uid").arg(nix::unistd::getuid().as_raw().to_string());
         command
     }
 

@@ -4,6 +4,7 @@
 mod airlock;
 mod crash;
 mod custody;
+mod gate;
 mod house;
 mod release;
 mod words;

@@ -136,7 +136,8 @@ impl Node {
              [[institution]]\nid = \"hospital-a\"\nname = \"Hospital A\"\n\
              [[institution]]\nid = \"hospital-b\"\nname = \"Hospital B\"\n\
              [[project]]\nid = \"demo\"\ntitle = \"Demo\"\ninstitution = \"hospital-a\"\n\
-             from = 2020-01-01\nuntil = 2099-12-31\nmembers = [\"{RESEARCHER}\", \"{DUAL}\"]\n"
+             from = 2020-01-01\nuntil = 2099-12-31\nmembers = [\"{RESEARCHER}\", \"{DUAL}\"]\n\
+             [gate]\nrelease_needs = \"nothing\"\n[[deviation]]\nkey = \"gate.release_needs\"\nallowed_by = \"test\"\non = 2026-01-01\nreason = \"no gate here\"\n"
         );
         for (account, id, institution) in OFFICERS {
             let key = fs::read_to_string(self.path("keys").join(format!("{id}.pub"))).unwrap();

@@ -210,6 +210,11 @@ async fn carry(house: &Arc<House>, request: &Request) -> Outcome<(State, Option<
             house.store.advance(request, Act::NotaryRefused, &known, "notary", &note, &change).await?;
             Err(Refusal::Notary(reason, message, hint).into())
         }
+        Err(NotaryError::Gate(fault)) => {
+            let waits = Unavailable::Gate(fault);
+            house.store.note(&request.id, &waits.note()).await?;
+            Err(No::Unavailable(waits))
+        }
         Err(later) => {
             house.store.note(&request.id, &format!("the notary is asked again: {later}")).await?;
             Err(No::Unavailable(Unavailable::NotaryLater(later.to_string())))

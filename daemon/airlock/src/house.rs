@@ -124,6 +124,7 @@ impl House {
             let kind = match e {
                 NotaryError::Unreachable(_) => "unreachable",
                 NotaryError::Failed(_) => "failed",
+                NotaryError::Gate(_) => "gate",
                 NotaryError::Refused { .. } => "refused",
             };
             self.metrics.notary_errors.with_label_values(&[kind]).inc();

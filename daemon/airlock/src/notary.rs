@@ -1,5 +1,6 @@
 //! Asking the notary. One connection per question: the notary may restart between any two.
 
+use sekisho_wire::heartbeat::Fault;
 use sekisho_wire::notary::{Answer, Ask};
 use sekisho_wire::{descriptor, frame};
 use std::os::fd::OwnedFd;
@@ -21,6 +22,9 @@ pub enum NotaryError {
     /// It answers, but failed on its side.
     #[error("{0}")]
     Failed(String),
+    /// The decision stands; the release waits for the gate.
+    #[error("{0}")]
+    Gate(Fault),
     /// It said no, for good.
     #[error("{message}")]
     Refused {
@@ -67,6 +71,7 @@ impl Notary {
             .map_err(|e| NotaryError::Unreachable(format!("asking the notary: {e}")))??;
         match answer {
             Answer::Refused { reason, message, hint } => Err(NotaryError::Refused { reason, message, hint }),
+            Answer::Waits { fault } => Err(NotaryError::Gate(fault)),
             Answer::Failed { message } => Err(NotaryError::Failed(message)),
             other => Ok((other, fd)),
         }

@@ -1,6 +1,7 @@
 //! Every "no" the airlock says, in both languages, with its way out. A closed list: it is also a metric label.
 
 use sekisho_wire::airlock::Answer;
+use sekisho_wire::heartbeat::Fault;
 
 /// Why the answer is no.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +41,8 @@ pub enum Unavailable {
     Notary(String),
     /// The decision is stored and will be delivered.
     NotaryLater(String),
+    /// The decision is in the ledger, and the release waits for the gate.
+    Gate(Fault),
     /// The database failed.
     Database(String),
 }
@@ -188,7 +191,30 @@ impl Refusal {
     }
 }
 
+/// What is wrong with the gate.
+fn fault_ja(fault: &Fault) -> String {
+    match fault {
+        Fault::Absent => "関所が動いていません (生存信号がありません)".into(),
+        Fault::Doubtful { why } => format!("関所の生存信号を信用できません: {why}"),
+        Fault::OtherBoot => "関所の生存信号が今回の起動のものではありません".into(),
+        Fault::Stale { seconds } => format!("関所の監視プロセスが {seconds} 秒間応答していません"),
+        Fault::Unsound { problem } => format!("関所に異常があります: {problem}"),
+        Fault::Locked => "申請者の持ち出しは停止されています".into(),
+        Fault::Audit => "関所が記録のみの設定 (監査モード) です".into(),
+    }
+}
+
 impl Unavailable {
+    /// What stands beside the request meanwhile: notes are kept in one text, so in both languages.
+    pub fn note(&self) -> String {
+        match self {
+            Self::Gate(fault) => {
+                format!("approved; the release waits: {fault} / 承認済み、持ち出し待ち: {}", fault_ja(fault))
+            }
+            Self::Notary(why) | Self::NotaryLater(why) | Self::Database(why) => why.clone(),
+        }
+    }
+
     /// As a message to the asker.
     pub fn answer(&self) -> Answer {
         let (message, hint, message_ja, hint_ja) = match self {
@@ -203,6 +229,12 @@ impl Unavailable {
                 "it will be delivered as soon as the notary is back; do not sign again; sekisho status shows it",
                 format!("署名済みの判断は保存されましたが、公証プロセスが今は受け取れません: {why}"),
                 "復旧後に自動で届けられます。再署名は不要です。sekisho status で確認できます",
+            ),
+            Self::Gate(fault) => (
+                format!("your decision stands, and nothing leaves yet: {fault}"),
+                "the release follows by itself as soon as the gate is sound again; do not sign again; the administrator sees: sekisho doctor",
+                format!("判断は記録されましたが、まだ持ち出されていません: {}", fault_ja(fault)),
+                "関所が正常に戻ると自動で持ち出されます。再署名は不要です。管理者は sekisho doctor で確認できます",
             ),
             Self::Database(why) => (
                 format!("the airlock's database failed: {why}"),

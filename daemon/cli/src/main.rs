@@ -46,7 +46,9 @@ enum Command {
     Why(commands::why::Args),
     /// What left on the screens of your sessions, and how much more may.
     Screen(commands::screen::Args),
-    /// Check the policy files.
+    /// Root, or the secretariat: freeze everything outward of a person, a project or everyone, at once.
+    Lockdown(commands::lockdown::Args),
+    /// Check the policy files, or put them into force.
     Policy(commands::policy::Args),
     /// What this node's kernel can enforce, and what is missing.
     Doctor(commands::doctor::Args),
@@ -70,6 +72,7 @@ fn main() -> ExitCode {
         Command::Verify(args) => commands::verify::run(&args, json),
         Command::Why(args) => commands::why::run(&args, json),
         Command::Screen(args) => commands::screen::run(&args, json),
+        Command::Lockdown(args) => commands::lockdown::run(&args, json),
         Command::Policy(args) => commands::policy::run(&args, json),
         Command::Doctor(args) => commands::doctor::run(&args, json),
         Command::Session => commands::session::run(),

@@ -127,6 +127,12 @@ impl Pins {
         found
     }
 
+    /// How many hooks the newest generation holds.
+    pub fn attached(&self) -> usize {
+        let newest = self.generations().pop();
+        newest.and_then(|(_, path)| fs::read_dir(path).ok()).map_or(0, Iterator::count)
+    }
+
     /// Removes one generation: its programs are detached.
     fn drop_generation(path: &Path) -> Result<(), AttachError> {
         let failed = |path: &Path| {

@@ -1,27 +1,30 @@
 //! The daemon's life: close the gate, prove it, then watch, answer and reload. Its death opens nothing.
 
 use crate::attach::{AttachError, Pins, load};
-use crate::denials::{History, Limiter, booted, describe};
+use crate::denials::{History, Limiter, booted};
+use crate::gate::{Gate, warn};
+use crate::lockdown::Lockdowns;
+use crate::loss::Loss;
 use crate::marks::since_boot;
 use crate::metrics::Metrics;
 use crate::node::Here;
 use crate::probe::release;
+use crate::records::Records;
 use crate::screen::Screen;
+use crate::selftest;
+use crate::serve::Server;
 use crate::store::{Store, StoreError};
-use crate::tables::{TableError, Tables, translate};
-use crate::{marks, selftest, serve};
+use crate::summary::Summary;
+use crate::tables::{TableError, translate};
 use aya::maps::{Map, MapData, PerCpuArray, RingBuf};
-use jiff::Timestamp;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use sd_notify::NotifyState;
-use sekisho_abi::event::Event;
-use sekisho_abi::maps::{CONFIG_AUDIT, COUNT_DENIALS, COUNT_FALLBACK, COUNT_LOST};
-use sekisho_wire::config::{self, LoadError, Loaded};
-use sekisho_wire::gate::{Answer, Ask, Denial, Hook as HookState, Status};
+use sekisho_wire::config::{self, LoadError};
+use sekisho_wire::gate::Hook as HookState;
+use sekisho_wire::heartbeat;
+use serde_json::json;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -40,6 +43,20 @@ pub struct Places {
     pub socket: PathBuf,
     /// Records.
     pub state: PathBuf,
+    /// The notary's socket: records go into its ledger.
+    pub notary: PathBuf,
+}
+
+impl Places {
+    /// The pins.
+    pub fn pins(&self) -> Pins {
+        Pins::new(&self.pins)
+    }
+
+    /// A file in the socket's directory, which no boot outlives.
+    pub fn beside_socket(&self, name: &str) -> PathBuf {
+        self.socket.with_file_name(name)
+    }
 }
 
 /// Why the daemon stopped.
@@ -84,25 +101,10 @@ fn system<E: Into<std::io::Error>>(step: &'static str) -> impl Fn(E) -> DaemonEr
 const RESOLVE: Duration = Duration::from_secs(5);
 const WRITE_METRICS: Duration = Duration::from_secs(10);
 const SELF_TEST: Duration = Duration::from_secs(300);
-const TICK_MS: u16 = 1000;
-
-struct Gate {
-    places: Places,
-    store: Store,
-    screen: Screen,
-    tasks: MapData,
-    counters: PerCpuArray<MapData, u64>,
-    loaded: Loaded,
-    tables: Tables,
-    hooks: Vec<HookState>,
-    self_test: bool,
-    limiter: Limiter,
-    history: History,
-    metrics: Metrics,
-    booted: Timestamp,
-    /// The last self-test's child: its denials are no news.
-    prover: Option<u32>,
-}
+const SUMMARISE: Duration = Duration::from_secs(60);
+const TICK: Duration = Duration::from_secs(1);
+/// While somebody is slow to read an answer.
+const SLOW_READER: Duration = Duration::from_millis(20);
 
 /// Runs until told to stop. The gate stays closed afterwards.
 ///
@@ -118,25 +120,33 @@ pub fn run(places: Places) -> Result<(), DaemonError> {
         .map_err(system("signalfd"))?;
 
     let (mut gate, mut ring) = close(places)?;
-    let listener = serve::listen(&gate.places.socket).map_err(system("listening"))?;
-    gate.status();
+    let server = Server::listen(&gate.places.socket).map_err(system("listening"))?;
+    gate.list_unconfined();
     gate.write_metrics();
-    let ready = format!("{} of {} hooks attached, {}", gate.attached(), gate.hooks.len(), gate.mode());
-    tracing::info!(kernel = release(), policy = gate.loaded.sha256, "{ready}");
-    if let Err(error) = sd_notify::notify(&[NotifyState::Ready, NotifyState::Status(&ready)]) {
-        tracing::warn!(%error, "systemd was not told");
-    }
-    watch(&mut gate, &mut ring, &listener, &signals)
+    gate.beat();
+    tracing::info!(
+        kernel = release(),
+        policy = gate.loaded.sha256,
+        "{} of {} hooks attached, {}",
+        gate.attached(),
+        gate.hooks.len(),
+        gate.mode()
+    );
+    gate.tell(true);
+    watch(&mut gate, &mut ring, server, &signals);
+    Ok(())
 }
 
-/// Policy, load, marks, attach, marks again, self-test.
+/// Policy, load, lockdowns, marks, attach, marks again, self-test.
 fn close(places: Places) -> Result<(Gate, RingBuf<MapData>), DaemonError> {
     let loaded = config::load(&places.policy, &places.policy_dir)?;
     let tables = translate(&loaded.policy.gate, &Here)?;
     warn(&tables);
-    let pins = Pins::new(&places.pins);
+    let pins = places.pins();
     let mut object = load(&places.object, &pins)?;
     let mut store = Store::take(&mut object.object)?;
+    let locks = Lockdowns::open(places.state.join("lockdowns.json"));
+    store.lock(&locks.frozen())?;
     store.apply(&tables)?;
     let booted = booted();
     let screen = Screen::take(&mut object.object, &places.state, booted)?;
@@ -148,13 +158,37 @@ fn close(places: Places) -> Result<(Gate, RingBuf<MapData>), DaemonError> {
     let ring = RingBuf::try_from(ring).map_err(|_| DaemonError::Map("EVENTS"))?;
     let counters = object.object.take_map("COUNTERS").ok_or(DaemonError::Map("COUNTERS"))?;
     let counters = PerCpuArray::try_from(counters).map_err(|_| DaemonError::Map("COUNTERS"))?;
-    let cgroups = &loaded.policy.gate.subjects.cgroups;
+    let mut gate = Gate {
+        history: History::open(places.state.join("denials")),
+        summary: Summary::open(places.state.join("summary")),
+        loss: Loss::open(places.beside_socket("counted")),
+        records: Records::open(places.state.join("ledger"), &places.notary),
+        places,
+        store,
+        screen,
+        tasks,
+        counters,
+        loaded,
+        tables,
+        hooks: Vec::new(),
+        proven: None,
+        disproof: String::new(),
+        limiter: Limiter::default(),
+        locks,
+        metrics: Metrics::new()?,
+        booted,
+        boot: heartbeat::boot().map_err(system("boot id"))?,
+        prover: None,
+        exempt: Vec::new(),
+        unconfined: Vec::new(),
+    };
+    gate.follow_locks();
     // Before: no confined process gets a moment in which its role would be lost. After: whoever came in between.
-    let before = marks::mark_existing(tasks.fd().as_fd(), &tables, cgroups);
+    let before = gate.mark();
     let attached = object.attach()?;
-    let after = marks::mark_existing(tasks.fd().as_fd(), &tables, cgroups);
+    let after = gate.mark();
     tracing::info!(hooks = attached.len(), marked = before + after, "attached");
-    let hooks = object
+    gate.hooks = object
         .found
         .iter()
         .map(|f| HookState {
@@ -163,224 +197,102 @@ fn close(places: Places) -> Result<(Gate, RingBuf<MapData>), DaemonError> {
             detail: f.detail.clone(),
         })
         .collect();
-    let mut gate = Gate {
-        history: History::open(places.state.join("denials")),
-        places,
-        store,
-        screen,
-        tasks,
-        counters,
-        loaded,
-        tables,
-        hooks,
-        self_test: false,
-        limiter: Limiter::default(),
-        metrics: Metrics::new()?,
-        booted,
-        prover: None,
-    };
+    gate.records.note(
+        "gate_started",
+        json!({"version": env!("CARGO_PKG_VERSION"), "kernel": release(), "mode": gate.mode(),
+            "policy_sha256": gate.loaded.sha256, "hooks": attached.len(), "marked": before + after,
+            "absent": gate.hooks.iter().filter(|h| !h.attached).map(|h| h.name.as_str()).collect::<Vec<_>>(),
+            "lockdowns": gate.locks.all().len()}),
+    );
     gate.prove()?;
     Ok((gate, ring))
 }
 
-fn warn(tables: &Tables) {
-    for warning in &tables.warnings {
-        tracing::warn!("{warning}");
+/// Something that is due again and again.
+struct Due {
+    every: Duration,
+    last: Instant,
+}
+
+impl Due {
+    fn every(every: Duration) -> Self {
+        Self { every, last: Instant::now() }
+    }
+
+    fn is_due(&mut self, now: Instant) -> bool {
+        let due = now.duration_since(self.last) >= self.every;
+        if due {
+            self.last = now;
+        }
+        due
     }
 }
 
-fn watch(
-    gate: &mut Gate,
-    ring: &mut RingBuf<MapData>,
-    listener: &UnixListener,
-    signals: &SignalFd,
-) -> Result<(), DaemonError> {
-    let (mut resolved, mut wrote, mut proved) = (Instant::now(), Instant::now(), Instant::now());
+fn watch(gate: &mut Gate, ring: &mut RingBuf<MapData>, mut server: Server, signals: &SignalFd) {
+    let (mut resolve, mut metrics, mut test) =
+        (Due::every(RESOLVE), Due::every(WRITE_METRICS), Due::every(SELF_TEST));
+    let (mut beat, mut summary, mut tick) =
+        (Due::every(heartbeat::EVERY), Due::every(SUMMARISE), Due::every(TICK));
     loop {
-        wait(&[ring.as_fd(), listener.as_fd(), signals.as_fd()]);
+        let patience = if server.has_unread_answers() { SLOW_READER } else { TICK };
+        wait([ring.as_fd(), signals.as_fd()].into_iter().chain(server.waiting()), patience);
         let now = Instant::now();
-        while let Some(item) = ring.next() {
-            match Event::parse(&item) {
-                Some(event) => gate.event(&event, now),
-                None => tracing::error!(bytes = item.len(), "a record of unknown size"),
-            }
+        gate.drain(ring, now);
+        gate.flush(now);
+        // A handle of its own: answering changes the gate whose map of marks tells who asks.
+        let tasks = gate.tasks.fd().as_fd().try_clone_to_owned();
+        match tasks {
+            Ok(tasks) => server.serve(tasks.as_fd(), |asker, ask| gate.answer(asker, ask)),
+            Err(error) => tracing::error!(%error, "nobody can be answered"),
         }
-        for denial in gate.limiter.flush(now) {
-            gate.keep(&denial);
-        }
-        serve::serve(listener, |uid, ask| gate.answer(uid, &ask));
         while let Ok(Some(signal)) = signals.read_signal() {
             match Signal::try_from(signal.ssi_signo.cast_signed()) {
-                Ok(Signal::SIGHUP) => gate.reload(),
+                // What was refused is in the journal and the ledger.
+                Ok(Signal::SIGHUP) => drop(gate.reload()),
                 _ => {
+                    gate.drain(ring, now);
+                    gate.summarise();
+                    gate.records.note("gate_stopped", json!({"stays_closed": true}));
                     tracing::info!("stopping; the gate stays closed");
-                    return Ok(());
+                    return;
                 }
             }
         }
-        if now.duration_since(resolved) >= RESOLVE {
-            resolved = now;
+        if resolve.is_due(now) {
             gate.resolve();
         }
-        if now.duration_since(proved) >= SELF_TEST {
-            proved = now;
+        if test.is_due(now) {
             if let Err(error) = gate.prove() {
                 tracing::error!(%error, "the self-test failed");
-                let _ = sd_notify::notify(&[NotifyState::Status("self-test failed: see the journal")]);
             }
+            gate.tell(false);
         }
-        if now.duration_since(wrote) >= WRITE_METRICS {
-            wrote = now;
-            gate.screen.look(since_boot());
+        if summary.is_due(now) {
+            gate.summarise();
+        }
+        if tick.is_due(now) {
+            gate.summary.save();
+            gate.look_for_loss();
+        }
+        if beat.is_due(now) {
+            gate.beat();
+        }
+        if metrics.is_due(now) {
+            for session in gate.screen.look(since_boot()) {
+                gate.records.note("gate_screen", json!(session));
+            }
             gate.write_metrics();
         }
     }
 }
 
-fn wait(fds: &[BorrowedFd<'_>]) {
-    let mut polled: Vec<_> = fds.iter().map(|fd| PollFd::new(*fd, PollFlags::POLLIN)).collect();
-    if let Err(error) = poll(&mut polled, PollTimeout::from(TICK_MS))
+fn wait<'a>(fds: impl Iterator<Item = BorrowedFd<'a>>, patience: Duration) {
+    let mut polled: Vec<_> = fds.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
+    let milliseconds = u16::try_from(patience.as_millis()).unwrap_or(u16::MAX);
+    if let Err(error) = poll(&mut polled, PollTimeout::from(milliseconds))
         && error != nix::errno::Errno::EINTR
     {
         tracing::error!(%error, "poll");
-        std::thread::sleep(Duration::from_millis(u64::from(TICK_MS)));
-    }
-}
-
-impl Gate {
-    fn mode(&self) -> &'static str {
-        if self.tables.config.flags & CONFIG_AUDIT == 0 { "enforce" } else { "audit" }
-    }
-
-    fn attached(&self) -> usize {
-        self.hooks.iter().filter(|h| h.attached).count()
-    }
-
-    /// Proves that a confined process is stopped. In audit mode there is nothing to prove.
-    fn prove(&mut self) -> Result<(), DaemonError> {
-        if self.mode() == "audit" {
-            self.self_test = false;
-            tracing::warn!("audit mode: everything is recorded and nothing denied");
-            return Ok(());
-        }
-        let dir = self.places.socket.parent().map(PathBuf::from).unwrap_or_default();
-        let proven = selftest::run(self.tasks.fd().as_fd(), &dir);
-        self.self_test = proven.is_ok();
-        let (denied, prover) = proven?;
-        self.prover = Some(prover);
-        tracing::info!(denied, "self-test passed");
-        Ok(())
-    }
-
-    fn event(&mut self, event: &Event, now: Instant) {
-        if self.prover == Some(event.pid) && event.loginuid == u32::MAX && event.uid == 0 {
-            return;
-        }
-        let denial = describe(event, self.booted);
-        self.metrics.denials.with_label_values(&[denial.hook.as_str(), denial.reason.as_str()]).inc();
-        if let Some(denial) = self.limiter.admit(denial, now) {
-            self.keep(&denial);
-        }
-    }
-
-    fn keep(&mut self, denial: &Denial) {
-        tracing::info!(
-            hook = denial.hook,
-            reason = denial.reason,
-            denied = denial.denied,
-            uid = denial.uid,
-            loginuid = denial.loginuid,
-            pid = denial.pid,
-            comm = denial.comm,
-            object = denial.object,
-            repeated = denial.repeated,
-            "denial"
-        );
-        self.history.add(denial);
-    }
-
-    fn reload(&mut self) {
-        let places = &self.places;
-        let outcome = config::load(&places.policy, &places.policy_dir)
-            .map_err(DaemonError::from)
-            .and_then(|loaded| Ok((translate(&loaded.policy.gate, &Here)?, loaded)))
-            .and_then(|(tables, loaded)| Ok((self.store.apply(&tables)?, tables, loaded)));
-        match outcome {
-            Ok((epoch, tables, loaded)) => {
-                warn(&tables);
-                tracing::info!(epoch, policy = loaded.sha256, "policy reloaded");
-                self.loaded = loaded;
-                self.tables = tables;
-                marks::mark_existing(
-                    self.tasks.fd().as_fd(),
-                    &self.tables,
-                    &self.loaded.policy.gate.subjects.cgroups,
-                );
-            }
-            Err(error) => {
-                self.metrics.reload_failures.inc();
-                tracing::error!(%error, "the policy was refused; the old one stays in force");
-            }
-        }
-        self.status();
-    }
-
-    /// Looks up again what policy names; a zone may have appeared, or been replaced.
-    fn resolve(&mut self) {
-        match translate(&self.loaded.policy.gate, &Here) {
-            Ok(tables) if tables != self.tables => match self.store.apply(&tables) {
-                Ok(epoch) => {
-                    tracing::info!(epoch, "the node changed under the policy; zones resolved again");
-                    warn(&tables);
-                    self.tables = tables;
-                }
-                Err(error) => tracing::error!(%error, "zones could not be resolved again"),
-            },
-            Ok(_) => {}
-            Err(error) => tracing::error!(%error, "zones could not be resolved again"),
-        }
-    }
-
-    fn counter(&self, slot: u32) -> u64 {
-        self.counters.get(&slot, 0).map(|values| values.iter().sum()).unwrap_or(0)
-    }
-
-    fn status(&self) {
-        self.metrics.enforcing.set(i64::from(self.mode() == "enforce"));
-        self.metrics.self_test.set(i64::from(self.self_test));
-    }
-
-    fn write_metrics(&self) {
-        let number = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
-        self.status();
-        self.metrics.lost.set(number(self.counter(COUNT_LOST)));
-        self.metrics.fallback.set(number(self.counter(COUNT_FALLBACK)));
-        self.metrics.screen(self.screen.totals());
-        self.metrics.hooks.set(number(self.attached() as u64));
-        let path = self.places.socket.with_file_name("metrics.prom");
-        if let Err(error) = self.metrics.write(&path) {
-            tracing::warn!(path = %path.display(), %error, "metrics were not written");
-        }
-    }
-
-    fn answer(&self, uid: u32, ask: &Ask) -> Answer {
-        match ask {
-            Ask::Why { limit } => {
-                Answer::Why { denials: self.history.of(uid, (*limit as usize).min(crate::denials::KEPT)) }
-            }
-            Ask::Screen => {
-                let (sessions, budget) = self.screen.of(uid, self.tables.screen, since_boot());
-                Answer::Screen { sessions, budget }
-            }
-            Ask::Status => Answer::Status(Status {
-                kernel: release(),
-                mode: self.mode().into(),
-                policy_sha256: self.loaded.sha256.clone(),
-                hooks: self.hooks.clone(),
-                self_test: self.self_test,
-                denials: self.counter(COUNT_DENIALS),
-                events_lost: self.counter(COUNT_LOST),
-            }),
-        }
+        std::thread::sleep(TICK);
     }
 }

@@ -10,19 +10,27 @@
 
 mod attach;
 mod bpf;
+mod change;
 mod daemon;
 mod denials;
+mod gate;
 mod hooks;
 mod layout;
+mod lockdown;
+mod loss;
 mod marks;
 mod metrics;
 mod node;
+mod orders;
 mod probe;
+mod records;
 mod screen;
 mod selftest;
 mod serve;
 mod store;
+mod summary;
 mod tables;
+mod unconfined;
 
 use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand};
@@ -85,6 +93,9 @@ struct RunArgs {
     /// Where records are kept.
     #[arg(long, default_value = "/var/lib/sekisho-gate")]
     state: PathBuf,
+    /// Where the notary listens: what the gate records goes into its ledger.
+    #[arg(long, default_value = paths::NOTARY_SOCKET)]
+    notary: PathBuf,
 }
 
 fn main() -> ExitCode {
@@ -132,6 +143,7 @@ fn run(args: RunArgs) -> Result<()> {
         pins: args.pins,
         socket: args.socket,
         state: args.state,
+        notary: args.notary,
     };
     daemon::run(places)?;
     Ok(())

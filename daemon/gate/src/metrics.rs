@@ -9,7 +9,7 @@ pub struct Metrics {
     registry: Registry,
     /// Denials by hook and reason.
     pub denials: IntCounterVec,
-    /// Records lost because the ring was full.
+    /// Records lost on their way.
     pub lost: IntGauge,
     /// Times the fall-back decided who is confined.
     pub fallback: IntGauge,
@@ -19,6 +19,14 @@ pub struct Metrics {
     pub enforcing: IntGauge,
     /// 1: the last self-test passed.
     pub self_test: IntGauge,
+    /// 1: releases need not wait for the gate.
+    pub sound: IntGauge,
+    /// Lockdowns in force.
+    pub lockdowns: IntGauge,
+    /// Records that wait for the notary.
+    pub waiting: IntGauge,
+    /// Self-tests that failed.
+    pub self_test_failures: IntCounter,
     /// Reloads that were refused.
     pub reload_failures: IntCounter,
     screen_bytes: IntGauge,
@@ -50,11 +58,14 @@ impl Metrics {
         let reload_failures =
             IntCounter::new("sekisho_gate_reload_failures_total", "Policy reloads that were refused.")?;
         registry.register(Box::new(reload_failures.clone()))?;
+        let self_test_failures =
+            IntCounter::new("sekisho_gate_self_test_failures_total", "Self-tests that did not pass.")?;
+        registry.register(Box::new(self_test_failures.clone()))?;
         Ok(Self {
             denials,
             lost: gauge(
                 "sekisho_gate_events_lost",
-                "Records lost because the ring was full, since the maps were made.",
+                "Records of denials that were lost on the way to the daemon, since the maps were made.",
             )?,
             fallback: gauge(
                 "sekisho_gate_mark_fallbacks",
@@ -63,6 +74,10 @@ impl Metrics {
             hooks: gauge("sekisho_gate_hooks_attached", "Kernel hooks attached.")?,
             enforcing: gauge("sekisho_gate_enforcing", "1 when denials are enforced, 0 in audit mode.")?,
             self_test: gauge("sekisho_gate_self_test_passed", "1 when the last self-test passed.")?,
+            sound: gauge("sekisho_gate_sound", "1 when the gate lets approved results be released.")?,
+            lockdowns: gauge("sekisho_gate_lockdowns", "Lockdowns in force.")?,
+            waiting: gauge("sekisho_gate_records_waiting", "Records that wait for the notary's ledger.")?,
+            self_test_failures,
             reload_failures,
             screen_bytes: gauge(
                 "sekisho_gate_screen_bytes",

@@ -110,7 +110,6 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`]; then some of the new locks may hold already, and none of the old ones was lifted.
-    #[expect(dead_code, reason = "the lockdown command, which follows, calls it")]
     pub fn lock(&mut self, locks: &Locks) -> Result<(), StoreError> {
         let everyone = locks.everyone.then(|| lock_key(LOCK_EVERYONE, 0));
         let wanted: BTreeSet<_> = everyone

@@ -63,6 +63,8 @@ pub struct Book {
     digests: BTreeSet<String>,
     /// Time of the last entry.
     last: Option<Timestamp>,
+    /// Id of the last entry the gate sent, and its index.
+    gate: Option<(String, u64)>,
     /// Policy digest of the last `started` or `policy` entry.
     policy_sha256: Option<String>,
 }
@@ -96,6 +98,11 @@ impl Book {
         self.policy_sha256.as_deref()
     }
 
+    /// Index of the entry with this id, if it was the last one the gate sent.
+    pub fn last_of_gate(&self, id: &str) -> Option<u64> {
+        self.gate.as_ref().filter(|(last, _)| last == id).map(|(_, index)| *index)
+    }
+
     /// Takes in an entry of the ledger.
     pub fn apply(&mut self, index: u64, bytes: &[u8]) -> Result<(), serde_json::Error> {
         self.last = self.last.max(Entry::time(bytes));
@@ -105,6 +112,7 @@ impl Book {
                 let request = self.requests.entry(entry.request.clone()).or_default();
                 request.released = Some((index, entry, bytes.to_vec()));
             }
+            Entry::Gate { id } => self.gate = Some((id, index)),
             Entry::Other { kind, request: Some(id) } if CLOSING.contains(&kind.as_str()) => {
                 let request = self.requests.entry(id).or_default();
                 if request.decided.is_none() {

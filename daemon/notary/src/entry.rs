@@ -58,6 +58,8 @@ pub enum Entry {
     Own(Box<Own>),
     /// A release: its exact bytes are in the bag.
     Released(ReleaseEntry),
+    /// Recorded for the gate.
+    Gate { id: String },
     /// Recorded for the airlock, or a refusal.
     Other { kind: String, request: Option<String> },
 }
@@ -72,6 +74,10 @@ impl Entry {
         }
         if OWN.contains(&kind.as_str()) {
             return Ok(Self::Own(serde_json::from_value(value)?));
+        }
+        if kind.starts_with("gate_") {
+            let id = value.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
+            return Ok(Self::Gate { id });
         }
         let request = value.get("request").and_then(Value::as_str).map(str::to_owned);
         Ok(Self::Other { kind, request })

@@ -4,7 +4,8 @@
 //! - It alone holds the signing key, and it does nothing else: no content is parsed, no network is reachable.
 //! - It believes nothing the airlock says about content: digests, signatures, certificates and states are its own.
 //! - Every effect stands in the ledger before it is visible; after a crash at any instant a file is in exactly one state.
-//! - Only one peer is served, known by its uid from the kernel.
+//! - Only one peer is served, known by its uid from the kernel; and the gate (root), whose records are all it may send.
+//! - Nothing is released while the gate is not known to be closed.
 //!
 //! What it deliberately does not do: decide whether content may leave (the rules and an officer do), look into files,
 //! or listen to anybody but the airlock.
@@ -14,6 +15,7 @@ mod book;
 mod custody;
 mod decide;
 mod entry;
+mod gate;
 mod keys;
 mod lease;
 mod notary;
@@ -41,7 +43,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Serve the airlock (also without a subcommand).
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     /// Make the signing key: FILE (mode 0600), FILE.pub, FILE.allowed_signers. Never overwrites.
     #[command(alias = "init")]
     Keygen {
@@ -74,6 +76,15 @@ pub struct RunArgs {
     /// The signing key, unless systemd passes it as the credential `signing.key`.
     #[arg(long)]
     key: Option<PathBuf>,
+    /// The gate's heartbeat.
+    #[arg(long, default_value = paths::GATE_HEARTBEAT)]
+    heartbeat: PathBuf,
+    /// Who must own it.
+    #[arg(long, default_value_t = 0, hide = true)]
+    gate_uid: u32,
+    /// The kernel's id of this boot; read from the kernel when not given.
+    #[arg(skip)]
+    boot: Option<String>,
     /// Account of the one peer.
     #[arg(long, default_value = "sekisho")]
     peer_user: String,
@@ -104,6 +115,8 @@ fn start_log() {
 
 /// The silhouette: take what is needed, drop the rest, say ready, loop.
 fn run(args: &RunArgs) -> Result<()> {
+    // /proc is out of reach once the sandbox is closed.
+    let args = &RunArgs { boot: Some(sekisho_wire::heartbeat::boot().context("boot id")?), ..args.clone() };
     let key = keys::load(args.key.as_deref())?;
     let policy = policy::Source::load(&args.policy, &args.policy_dir).context("policy")?;
     let peer = server::peer(args)?;

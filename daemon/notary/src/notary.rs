@@ -6,6 +6,7 @@ use crate::book::Book;
 use crate::custody::{self, CustodyError};
 use crate::decide::{self, Facts, Refusal, no};
 use crate::entry::{OWN, Own};
+use crate::gate::RELEASE_WAITS;
 use crate::policy::Source;
 use crate::store::{Kind, Store};
 use anyhow::Context;
@@ -17,6 +18,7 @@ use sekisho_ledger::statement::{Decision, Statement};
 use sekisho_ledger::{durable, note, sshsig};
 use sekisho_policy::{RequestReport, canonical};
 use sekisho_wire::digest::sha256_hex;
+use sekisho_wire::heartbeat::Fault;
 use sekisho_wire::notary::{Answer, Ask, Held};
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -36,6 +38,9 @@ pub enum Trouble {
     /// The bag could not be written.
     #[error("bag: {0}")]
     Bag(BagError),
+    /// The gate is not known to be closed.
+    #[error("the release waits: {0}")]
+    Gate(Fault),
     /// The ledger and the store disagree.
     #[error("{0}")]
     Ledger(String),
@@ -74,7 +79,8 @@ pub struct Notary {
     pub(crate) release_root: PathBuf,
     pub(crate) spool_root: PathBuf,
     spool: OwnedFd,
-    policy: Source,
+    pub(crate) policy: Source,
+    pub(crate) watched: crate::gate::Watched,
 }
 
 impl Notary {
@@ -103,6 +109,7 @@ impl Notary {
             spool_root: args.spool.clone(),
             spool,
             policy,
+            watched: crate::gate::Watched::new(args),
         };
         notary.remove_orphans().context("archive")?;
         notary.keep_policy()?;
@@ -212,6 +219,7 @@ impl Notary {
                     Err(trouble) => trouble,
                 }
             }
+            Not::Trouble(Trouble::Gate(fault)) => return (Answer::Waits { fault }, None),
             Not::Trouble(trouble) => trouble,
         };
         tracing::error!("{word}: {trouble}");
@@ -233,6 +241,9 @@ impl Notary {
             }
             Ask::Decide { request, statement, signature } => {
                 plain(self.decide(&request, &statement, &signature)?)
+            }
+            Ask::RecordGate { id, kind, happened, detail } => {
+                plain(Answer::Recorded { index: self.record_gate(&id, &kind, &happened, &detail)? })
             }
             Ask::Status => {
                 plain(Answer::Status { size: self.log.size(), checkpoint: self.log.checkpoint().to_owned() })
@@ -389,7 +400,7 @@ impl Notary {
     ) -> Result<u64, Not> {
         let plain =
             !kind.is_empty() && kind.len() <= 32 && kind.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
-        if !plain || OWN.contains(&kind) {
+        if !plain || OWN.contains(&kind) || kind.starts_with("gate_") || kind == RELEASE_WAITS {
             let message = format!("`{}` is not a kind the airlock may record", kind.escape_debug());
             no("bad_kind", message, "use another word of a-z and `_`")?;
         }
@@ -463,7 +474,7 @@ impl Notary {
     }
 }
 
-fn refusal(reason: &'static str, message: impl Into<String>, hint: &str) -> Not {
+pub(crate) fn refusal(reason: &'static str, message: impl Into<String>, hint: &str) -> Not {
     Not::Refused(Refusal { reason, message: message.into(), hint: hint.into() })
 }
 
@@ -485,6 +496,7 @@ fn about(ask: &Ask) -> (&'static str, Option<String>) {
         Ask::RecordInspection { request, .. } => ("record_inspection", Some(request.clone())),
         Ask::Record { request, .. } => ("record", request.clone()),
         Ask::Decide { request, .. } => ("decide", Some(request.clone())),
+        Ask::RecordGate { .. } => ("record_gate", None),
         Ask::Status => ("status", None),
     }
 }

@@ -49,6 +49,7 @@ impl Notary {
         if let (Some((index, ..)), Some(bag)) = (&request.released, &request.published) {
             return Ok((bag.clone(), *index));
         }
+        self.gate_is_closed(id)?;
         let text = self
             .store
             .text(Kind::Statement, &decided.statement_sha256)

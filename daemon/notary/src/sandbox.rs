@@ -33,7 +33,9 @@ fn landlock(args: &RunArgs, checkpoint_drop: Option<&str>) -> Result<()> {
     let policy_home = args.policy.parent().unwrap_or(Path::new("/"));
     // /etc, /usr, /lib…: account and time zone look-ups.
     let look = ["/etc", "/usr", "/lib", "/lib64", "/var/lib/sss", "/run/systemd/userdb"].map(Path::new);
-    for path in look.into_iter().chain([args.spool.as_path(), policy_home, args.policy_dir.as_path()]) {
+    // The directory, not the file: each heartbeat is a new one.
+    let gate = args.heartbeat.parent().unwrap_or(Path::new("/run"));
+    for path in look.into_iter().chain([args.spool.as_path(), policy_home, args.policy_dir.as_path(), gate]) {
         rules = allow(rules, path, read)?;
     }
     let drop = checkpoint_drop.map(Path::new);

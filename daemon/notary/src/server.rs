@@ -1,4 +1,4 @@
-//! The socket: one peer, one question at a time.
+//! The socket: one peer, and the gate; one question at a time.
 
 use crate::RunArgs;
 use crate::notary::Notary;
@@ -65,13 +65,13 @@ pub fn catch_reload() -> Result<SignalFd> {
 /// Serves until the ledger's state is in doubt, which only a new start can settle.
 pub fn serve(listener: &UnixListener, peer: u32, notary: &mut Notary, reload: &SignalFd) -> Result<()> {
     listener.set_nonblocking(true)?;
-    let mut connections: Vec<UnixStream> = Vec::new();
+    let mut connections: Vec<(UnixStream, Peer)> = Vec::new();
     loop {
         let mut fds = vec![
             PollFd::new(listener.as_fd(), PollFlags::POLLIN),
             PollFd::new(reload.as_fd(), PollFlags::POLLIN),
         ];
-        fds.extend(connections.iter().map(|c| PollFd::new(c.as_fd(), PollFlags::POLLIN)));
+        fds.extend(connections.iter().map(|(c, _)| PollFd::new(c.as_fd(), PollFlags::POLLIN)));
         match poll(&mut fds, PollTimeout::NONE) {
             Err(nix::errno::Errno::EINTR) => continue,
             other => other.context("poll")?,
@@ -81,7 +81,7 @@ pub fn serve(listener: &UnixListener, peer: u32, notary: &mut Notary, reload: &S
         let mut asking = ready.iter().skip(2);
         let mut kept = Vec::with_capacity(connections.len());
         for mut connection in std::mem::take(&mut connections) {
-            if !asking.next().copied().unwrap_or(false) || exchange(&mut connection, notary) {
+            if !asking.next().copied().unwrap_or(false) || exchange(&mut connection.0, connection.1, notary) {
                 kept.push(connection);
             }
             if notary.in_doubt() {
@@ -97,29 +97,55 @@ pub fn serve(listener: &UnixListener, peer: u32, notary: &mut Notary, reload: &S
         }
         if ready.first().copied().unwrap_or(false) {
             while let Ok((stream, _)) = listener.accept() {
-                if connections.len() < CONNECTIONS && welcome(&stream, peer) {
-                    connections.push(stream);
+                if connections.len() < CONNECTIONS
+                    && let Some(peer) = welcome(&stream, peer)
+                {
+                    connections.push((stream, peer));
                 }
             }
         }
     }
 }
 
-/// Is it our peer? Asked of the kernel, for every connection.
-fn welcome(stream: &UnixStream, peer: u32) -> bool {
+/// Who asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Peer {
+    Airlock,
+    /// Root: the gate's daemon. Heard only with what the gate records.
+    Gate,
+    /// The airlock's account is root's, as in a test.
+    Both,
+}
+
+/// Is it a peer of ours? Asked of the kernel, for every connection.
+fn welcome(stream: &UnixStream, peer: u32) -> Option<Peer> {
     let uid = getsockopt(stream, PeerCredentials).map(|c| c.uid());
-    if uid != Ok(peer) {
-        tracing::warn!("turned away uid {uid:?}");
-        return false;
-    }
+    let who = match uid {
+        Ok(0) if peer == 0 => Peer::Both,
+        Ok(uid) if uid == peer => Peer::Airlock,
+        Ok(0) => Peer::Gate,
+        _ => {
+            tracing::warn!("turned away uid {uid:?}");
+            return None;
+        }
+    };
     let patience = Some(PATIENCE);
-    stream.set_nonblocking(false).is_ok()
+    let patient = stream.set_nonblocking(false).is_ok()
         && stream.set_read_timeout(patience).is_ok()
-        && stream.set_write_timeout(patience).is_ok()
+        && stream.set_write_timeout(patience).is_ok();
+    patient.then_some(who)
+}
+
+/// What each peer may ask.
+fn may_ask(peer: Peer, ask: &Ask) -> bool {
+    match ask {
+        Ask::RecordGate { .. } => peer != Peer::Airlock,
+        _ => peer != Peer::Gate,
+    }
 }
 
 /// One question and its answer; false when the connection is over.
-fn exchange(stream: &mut UnixStream, notary: &mut Notary) -> bool {
+fn exchange(stream: &mut UnixStream, peer: Peer, notary: &mut Notary) -> bool {
     let ask: Ask = match frame::read(stream) {
         Ok(ask) => ask,
         Err(frame::FrameError::Closed) => return false,
@@ -128,6 +154,10 @@ fn exchange(stream: &mut UnixStream, notary: &mut Notary) -> bool {
             return false;
         }
     };
+    if !may_ask(peer, &ask) {
+        tracing::warn!("turned away: the {peer:?} asks what is not its to ask");
+        return false;
+    }
     let (answer, fd) = notary.answer(ask);
     let sent = frame::write(stream, &answer).is_ok();
     match (answer, fd) {

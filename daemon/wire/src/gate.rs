@@ -34,6 +34,66 @@ pub enum Ask {
     Status,
     /// What left on the screens of the asker's own sessions.
     Screen,
+    /// Put the policy files into force now.
+    Apply,
+    /// Freeze everything outward.
+    Lock {
+        /// Of whom.
+        scope: Scope,
+        /// Why, for the ledger and for whoever is frozen.
+        reason: String,
+    },
+    /// End a lockdown.
+    Lift {
+        /// Of whom.
+        scope: Scope,
+        /// Why, for the ledger.
+        reason: String,
+    },
+}
+
+/// Whom a lockdown freezes.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(tag = "scope", rename_all = "snake_case")]
+pub enum Scope {
+    /// One account.
+    User {
+        /// Its name.
+        name: String,
+    },
+    /// Every member of a project.
+    Project {
+        /// Its id in the policy.
+        id: String,
+    },
+    /// Everybody confined.
+    Everyone,
+}
+
+impl std::fmt::Display for Scope {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::User { name } => write!(f, "user {name}"),
+            Self::Project { id } => write!(f, "project {id}"),
+            Self::Everyone => f.write_str("everyone"),
+        }
+    }
+}
+
+/// A lockdown in force.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lock {
+    /// Whom.
+    #[serde(flatten)]
+    pub scope: Scope,
+    /// The accounts it stands for; empty for everyone.
+    pub accounts: Vec<u32>,
+    /// Since when, RFC 3339.
+    pub since: String,
+    /// Who ordered it.
+    pub by: String,
+    /// Why.
+    pub reason: String,
 }
 
 /// The gate's answer.
@@ -46,13 +106,32 @@ pub enum Answer {
         denials: Vec<Denial>,
     },
     /// To [`Ask::Status`].
-    Status(Status),
+    Status(Box<Status>),
     /// To [`Ask::Screen`].
     Screen {
         /// Open sessions, oldest first.
         sessions: Vec<ScreenSession>,
         /// The limit, if policy sets one.
         budget: Option<ScreenBudget>,
+    },
+    /// To [`Ask::Apply`]: this is in force.
+    Applied(Applied),
+    /// To [`Ask::Apply`]: the policy was refused, the old one stays in force.
+    PolicyRefused(PolicyRefused),
+    /// To [`Ask::Lock`] and [`Ask::Lift`]: what is in force now.
+    Locks {
+        /// Lockdowns, oldest first.
+        locks: Vec<Lock>,
+    },
+    /// Not the asker's to ask.
+    NotPermitted {
+        /// Why.
+        why: NotPermitted,
+    },
+    /// There is no such account, project or lockdown.
+    Unknown {
+        /// What was named.
+        scope: Scope,
     },
     /// The question could not be answered.
     Error {
@@ -116,6 +195,79 @@ pub struct ScreenBudget {
     pub left: u64,
 }
 
+/// Why somebody may not order the gate about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NotPermitted {
+    /// Neither root nor an account of the secretariat.
+    Account,
+    /// The asking process is confined, whoever it claims to be.
+    Confined,
+}
+
+/// A policy that came into force.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Applied {
+    /// Digest of the policy before.
+    pub before: String,
+    /// Digest of the policy now.
+    pub policy_sha256: String,
+    /// What changed for the gate.
+    pub changes: Vec<Change>,
+    /// What could not be resolved, and what follows.
+    pub warnings: Vec<String>,
+}
+
+/// One difference between two policies.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// Where in the policy, e.g. `gate.zone`.
+    pub key: String,
+    /// What was there and is not any more.
+    pub before: Option<String>,
+    /// What is there now and was not.
+    pub after: Option<String>,
+}
+
+/// A policy that did not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyRefused {
+    /// Where: `file:line:column`, or empty.
+    pub place: String,
+    /// What is wrong.
+    pub message: String,
+    /// The way out.
+    pub hint: String,
+    /// The same in Japanese.
+    pub message_ja: String,
+    /// The same in Japanese.
+    pub hint_ja: String,
+}
+
+/// An account that policy exempts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exempt {
+    /// Its name.
+    pub name: String,
+    /// Its number.
+    pub uid: u32,
+}
+
+/// Processes of one program in one cgroup that the gate does not confine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unconfined {
+    /// Cgroup.
+    pub cgroup: String,
+    /// Program.
+    pub exe: String,
+    /// Real uid.
+    pub uid: u32,
+    /// One of them.
+    pub pid: u32,
+    /// How many there are.
+    pub processes: u32,
+}
+
 /// What the gate can do here and now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
@@ -133,6 +285,22 @@ pub struct Status {
     pub denials: u64,
     /// Events lost since start.
     pub events_lost: u64,
+    /// Why nothing may be released now; empty when all is well.
+    pub problem: String,
+    /// Seconds since the last self-test that passed.
+    pub self_test_age: Option<u64>,
+    /// What the last self-test found, when it did not pass.
+    pub self_test_problem: String,
+    /// Lockdowns in force.
+    pub locks: Vec<Lock>,
+    /// Accounts that policy exempts.
+    pub exempt: Vec<Exempt>,
+    /// Programs found running unconfined when the policy came into force.
+    pub unconfined: Vec<Unconfined>,
+    /// Records for the ledger that wait for the notary.
+    pub waiting_records: u64,
+    /// The second layer on cgroups: what is attached, or why not; empty where there is none.
+    pub second_layer: Vec<Hook>,
 }
 
 /// One hook.

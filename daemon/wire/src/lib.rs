@@ -12,6 +12,7 @@ pub mod descriptor;
 pub mod digest;
 pub mod frame;
 pub mod gate;
+pub mod heartbeat;
 pub mod inspect;
 pub mod notary;
 pub mod paths;

@@ -1,6 +1,7 @@
-//! airlock → notary. The notary serves only the airlock's uid and believes nothing it says about content:
+//! airlock → notary. The notary serves only the airlock's uid (and root, for what the gate records) and believes nothing it says about content:
 //! digests, signatures, certificates and states are checked by the notary itself.
 
+use crate::heartbeat::Fault;
 use sekisho_policy::RequestReport;
 use serde::{Deserialize, Serialize};
 
@@ -53,9 +54,35 @@ pub enum Ask {
         /// Armoured SSHSIG over them, namespace `sekisho-decision@v1`.
         signature: String,
     },
+    /// What the gate saw or did. Only root is heard, and root only with this: see [`GATE_KINDS`].
+    RecordGate {
+        /// Unique. Asked again with the id of the last one, nothing is recorded twice.
+        id: String,
+        /// One of [`GATE_KINDS`].
+        kind: String,
+        /// When it happened, RFC 3339; it may have waited for the notary.
+        happened: String,
+        /// Further facts, small.
+        detail: serde_json::Value,
+    },
     /// Health and the latest checkpoint.
     Status,
 }
+
+/// Kinds of ledger entries that come from the gate, and from nobody else.
+pub const GATE_KINDS: [&str; 11] = [
+    "gate_started",
+    "gate_stopped",
+    "gate_self_test",
+    "gate_policy",
+    "gate_policy_refused",
+    "gate_lockdown",
+    "gate_lockdown_lifted",
+    "gate_denials",
+    "gate_events_lost",
+    "gate_unconfined",
+    "gate_screen",
+];
 
 /// The notary's answer.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -97,6 +124,11 @@ pub enum Answer {
         message: String,
         /// The way out.
         hint: String,
+    },
+    /// To an approving [`Ask::Decide`]: the decision stands in the ledger, and the release waits for the gate. Ask again.
+    Waits {
+        /// What is wrong with the gate.
+        fault: Fault,
     },
     /// Failed on our side (disk full, i/o): may be retried, nothing was lost.
     Failed {

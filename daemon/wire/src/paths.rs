@@ -12,6 +12,8 @@ pub const NOTARY_SOCKET: &str = "/run/sekisho-notary/notary.sock";
 pub const INSPECT_SOCKET: &str = "/run/sekisho-inspect/inspect.sock";
 /// `sekisho why`, `sekisho doctor` and the airlock → gate; anyone may connect, peer credentials decide.
 pub const GATE_SOCKET: &str = "/run/sekisho-gate/gate.sock";
+/// The gate's heartbeat, which the notary reads before each release.
+pub const GATE_HEARTBEAT: &str = "/run/sekisho-gate/heartbeat";
 /// Bpffs directory of the gate's pins, mode 0700.
 pub const GATE_PINS: &str = "/sys/fs/bpf/sekisho";
 /// The kernel programs.

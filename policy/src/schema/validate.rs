@@ -223,7 +223,7 @@ impl Policy {
 
     /// `(key, the guideline's value, is this policy looser?)` for every threshold that has a guideline value.
     /// `frequency.reading` is not among them: clause 5-4(2)(ii) allows both readings.
-    fn loosened(&self) -> [(&'static str, String, bool); 6] {
+    fn loosened(&self) -> [(&'static str, String, bool); 7] {
         let g = Self::default();
         let word = |w: Weight| format!("\"{}\"", w.as_str());
         [
@@ -240,6 +240,11 @@ impl Policy {
                 "numbers.significant_digits",
                 g.numbers.significant_digits.to_string(),
                 self.numbers.significant_digits > g.numbers.significant_digits,
+            ),
+            (
+                "gate.release_needs",
+                format!("\"{}\"", g.gate.release_needs.as_str()),
+                self.gate.release_needs != g.gate.release_needs,
             ),
         ]
     }

@@ -1,9 +1,10 @@
 //! `sekisho doctor`: what protects this node, what does not, and what to do. Works for anybody, and without the daemon.
 
 use super::Outcome;
+use super::report::shown;
 use crate::language::Language;
 use crate::terminal::{say, say_json};
-use sekisho_wire::gate::{Answer, Ask, Status, ask};
+use sekisho_wire::gate::{Answer, Ask, Hook, Status, ask};
 use sekisho_wire::paths;
 use serde::Serialize;
 use std::fmt::Write;
@@ -55,20 +56,44 @@ pub fn run(args: &Args, json: bool) -> Outcome {
     checks.append(&mut asked);
     let protected =
         status.as_ref().is_some_and(is_protected) && checks.iter().all(|c| c.outlook != Outlook::Bad);
+    let level = level(status.as_ref(), protected);
     if json {
         say_json(&serde_json::json!({
             "protected": protected,
+            "level": level,
             "checks": checks,
             "status": status,
         }))?;
     } else {
-        say(&text(&checks, protected, language));
+        say(&text(&checks, level, language));
     }
     Ok(ExitCode::from(u8::from(!protected)))
 }
 
 fn is_protected(status: &Status) -> bool {
-    status.mode == "enforce" && status.self_test
+    status.mode == "enforce" && status.self_test && status.problem.is_empty()
+}
+
+/// How much of what the gate can do is done here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Level {
+    /// Every hook the gate knows.
+    Full,
+    /// Every way out that is known is closed; hooks that this kernel lacks are named.
+    Partial,
+    /// Nothing can be relied on.
+    None,
+}
+
+fn level(status: Option<&Status>, protected: bool) -> Level {
+    match status {
+        Some(status) if protected => {
+            let all = status.hooks.iter().chain(&status.second_layer).all(|h| h.attached);
+            if all { Level::Full } else { Level::Partial }
+        }
+        _ => Level::None,
+    }
 }
 
 /// What the kernel itself says.
@@ -122,12 +147,10 @@ fn daemon(socket: &Path, language: Language) -> (Option<Status>, Vec<Check>) {
     match ask(socket, &Ask::Status) {
         Ok(Answer::Status(status)) => {
             let checks = judged(&status, language);
-            (Some(status), checks)
+            (Some(*status), checks)
         }
         Ok(Answer::Error { message }) => (None, vec![check("daemon", Outlook::Bad, message, "")]),
-        Ok(Answer::Why { .. } | Answer::Screen { .. }) => {
-            (None, vec![check("daemon", Outlook::Bad, "answered another question", "")])
-        }
+        Ok(_) => (None, vec![check("daemon", Outlook::Bad, "answered another question", "")]),
         Err(error) => {
             let hint = language.pick(
                 "systemctl status sekisho-gate; what was attached before its daemon ended stays enforced (root sees it: ls /sys/fs/bpf/sekisho/links)",
@@ -139,52 +162,128 @@ fn daemon(socket: &Path, language: Language) -> (Option<Status>, Vec<Check>) {
 }
 
 fn judged(status: &Status, language: Language) -> Vec<Check> {
-    let attached = status.hooks.iter().filter(|h| h.attached).count();
-    let count = format!("{attached}/{}", status.hooks.len());
-    let mut checks = vec![check("daemon", Outlook::Good, status.policy_sha256.clone(), "")];
-    checks.push(match status.mode.as_str() {
+    let mut checks = vec![check("daemon", Outlook::Good, "", ""), mode(status, language)];
+    checks.push(check("policy", Outlook::Good, format!("sha256 {}", status.policy_sha256), ""));
+    checks.push(self_test(status, language));
+    checks.push(if status.problem.is_empty() {
+        check("releases", Outlook::Good, language.pick("not held up by the gate", "関所による保留なし"), "")
+    } else {
+        let hint = language.pick(
+            "approved results wait until this is mended; enforcement goes on meanwhile",
+            "解消するまで承認済みの結果も持ち出されません。その間も拒否は続きます",
+        );
+        check("releases", Outlook::Bad, status.problem.clone(), hint)
+    });
+    checks.append(&mut hooks("hooks", &status.hooks, language));
+    if !status.second_layer.is_empty() {
+        checks.append(&mut hooks("second_layer", &status.second_layer, language));
+    }
+    for lock in &status.locks {
+        let detail = format!("{}: {} ({}, {})", lock.scope, lock.reason, lock.by, lock.since);
+        let hint = language.pick(
+            "nothing of theirs leaves; sekisho lockdown lift ends it",
+            "対象者は何も持ち出せません。sekisho lockdown lift で解除します",
+        );
+        checks.push(check("lockdown", Outlook::Notice, detail, hint));
+    }
+    checks.push(if status.events_lost == 0 {
+        check("records", Outlook::Good, language.pick("none lost", "欠落なし"), "")
+    } else {
+        let lost = language.pick("lost", "件欠落");
+        let hint = language
+            .pick("records were lost, decisions were not", "失われたのは記録だけで、判断には影響しません");
+        check("records", Outlook::Notice, format!("{} {lost}", status.events_lost), hint)
+    });
+    if status.waiting_records > 0 {
+        let hint = language.pick(
+            "records wait on disk for the ledger: systemctl status sekisho-notary",
+            "台帳への記録がディスク上で待っています。systemctl status sekisho-notary を確認してください",
+        );
+        checks.push(check("ledger", Outlook::Notice, status.waiting_records.to_string(), hint));
+    }
+    checks.append(&mut unconfined(status, language));
+    checks
+}
+
+fn mode(status: &Status, language: Language) -> Check {
+    match status.mode.as_str() {
         "enforce" => check("mode", Outlook::Good, "enforce", ""),
         mode => {
             let hint = language.pick(
-                "nothing is denied: set mode = \"enforce\" in [gate] and systemctl reload sekisho-gate",
-                "何も拒否されません。[gate] の mode を \"enforce\" にし systemctl reload sekisho-gate を実行してください",
+                "nothing is denied: set mode = \"enforce\" in [gate], then sekisho policy apply",
+                "何も拒否されません。[gate] の mode を \"enforce\" にし sekisho policy apply を実行してください",
             );
             check("mode", Outlook::Bad, mode, hint)
         }
-    });
-    checks.push(if status.self_test {
-        check(
-            "self_test",
-            Outlook::Good,
-            language.pick("a confined process was stopped", "拘束されたプロセスは止められました"),
-            "",
-        )
-    } else {
-        let hint = language.pick(
-            "journalctl -u sekisho-gate names what was not denied",
-            "journalctl -u sekisho-gate に詳細があります",
-        );
-        check("self_test", Outlook::Bad, language.pick("not passed", "不合格"), hint)
-    });
-    let outlook = if attached == status.hooks.len() { Outlook::Good } else { Outlook::Notice };
-    checks.push(check("hooks", outlook, count, ""));
-    for hook in status.hooks.iter().filter(|h| !h.attached) {
-        checks.push(check("hook", Outlook::Notice, hook.name.clone(), hook.detail.clone()));
     }
-    if status.events_lost > 0 {
-        let hint = language
-            .pick("records were lost, decisions were not", "失われたのは記録だけで、判断には影響しません");
-        checks.push(check("records_lost", Outlook::Notice, status.events_lost.to_string(), hint));
+}
+
+fn self_test(status: &Status, language: Language) -> Check {
+    if let (true, Some(age)) = (status.self_test, status.self_test_age) {
+        let detail = match language {
+            Language::English => format!("a confined process was stopped, {age} s ago"),
+            Language::Japanese => format!("{age} 秒前に、拘束されたプロセスが止められることを確認"),
+        };
+        return check("self_test", Outlook::Good, detail, "");
+    }
+    let hint = language.pick(
+        "journalctl -u sekisho-gate has the details; systemctl restart sekisho-gate attaches everything anew, enforcement goes on meanwhile",
+        "journalctl -u sekisho-gate に詳細があります。systemctl restart sekisho-gate で取り付け直せます (その間も拒否は続きます)",
+    );
+    let found = status.self_test_problem.lines().next().unwrap_or_default();
+    let detail = format!("{}: {found}", language.pick("not passed", "不合格"));
+    check("self_test", Outlook::Bad, detail, hint)
+}
+
+/// Every hook: those that are attached in one entry, each absent one with its cause.
+fn hooks(name: &'static str, hooks: &[Hook], language: Language) -> Vec<Check> {
+    let attached: Vec<_> = hooks.iter().filter(|h| h.attached).map(|h| h.name.as_str()).collect();
+    let outlook = if attached.len() == hooks.len() { Outlook::Good } else { Outlook::Notice };
+    let detail = format!("{}/{}: {}", attached.len(), hooks.len(), attached.join(" "));
+    let mut checks = vec![check(name, outlook, detail, "")];
+    for hook in hooks.iter().filter(|h| !h.attached) {
+        let why = match language {
+            Language::Japanese if hook.detail.starts_with("this kernel has no such hook") => {
+                "このカーネルにはありません。他のフックが可能な範囲で補います"
+            }
+            _ => &hook.detail,
+        };
+        checks.push(check("absent", Outlook::Notice, hook.name.clone(), why));
     }
     checks
 }
 
-fn text(checks: &[Check], protected: bool, language: Language) -> String {
+/// Who is not confined: by policy, and as found running.
+fn unconfined(status: &Status, language: Language) -> Vec<Check> {
+    let names: Vec<_> = status.exempt.iter().map(|e| format!("{} ({})", e.name, e.uid)).collect();
+    let hint = language.pick(
+        "these accounts can take data out: gate.subjects.exempt_users, keep it short",
+        "これらのアカウントはデータを持ち出せます (gate.subjects.exempt_users)。最小限にしてください",
+    );
+    let mut checks =
+        vec![check("exempt", Outlook::Notice, names.join(", "), if names.is_empty() { "" } else { hint })];
+    let programs: std::collections::BTreeSet<_> =
+        status.unconfined.iter().map(|p| p.exe.rsplit('/').next().unwrap_or_default()).collect();
+    if !programs.is_empty() {
+        let list: Vec<_> = programs.into_iter().collect();
+        let hint = language.pick(
+            "running unconfined when the policy came into force; sekisho doctor --json names cgroup, account and process",
+            "ポリシー適用時に拘束されずに動いていたもの。cgroup・アカウント・プロセスは sekisho doctor --json で確認できます",
+        );
+        checks.push(check("unconfined", Outlook::Notice, list.join(" "), hint));
+    }
+    checks
+}
+
+fn text(checks: &[Check], level: Level, language: Language) -> String {
     let mut text = String::new();
-    let verdict = if protected {
-        language.pick("this node is protected", "このノードは保護されています")
-    } else {
-        language.pick("this node is NOT protected", "このノードは保護されていません")
+    let verdict = match level {
+        Level::Full => language.pick("this node is protected: full", "このノードは保護されています: 完全"),
+        Level::Partial => language.pick(
+            "this node is protected: partial, absent hooks are named below",
+            "このノードは保護されています: 一部のフックなし (下記)",
+        ),
+        Level::None => language.pick("this node is NOT protected", "このノードは保護されていません"),
     };
     // Writing to a String cannot fail.
     let _ = writeln!(text, "{verdict}");
@@ -195,9 +294,10 @@ fn text(checks: &[Check], protected: bool, language: Language) -> String {
             Outlook::Bad => "NO",
             Outlook::Unknown => "??",
         };
-        let _ = writeln!(text, "  {sign}  {:<12} {}", check.name, check.detail);
+        // Reasons of lockdowns and names of programs were chosen by people.
+        let _ = writeln!(text, "  {sign}  {:<12} {}", check.name, shown(&check.detail));
         if !check.hint.is_empty() {
-            let _ = writeln!(text, "      hint: {}", check.hint);
+            let _ = writeln!(text, "      {}: {}", language.pick("hint", "対応"), check.hint);
         }
     }
     text
@@ -206,7 +306,7 @@ fn text(checks: &[Check], protected: bool, language: Language) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sekisho_wire::gate::Hook;
+    use sekisho_wire::gate::{Exempt, Lock, Scope, Unconfined};
 
     fn node(release: &str, lsm: Option<&str>, btf: bool) -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
@@ -270,19 +370,62 @@ mod tests {
             self_test: true,
             denials: 0,
             events_lost: 2,
+            problem: String::new(),
+            self_test_age: Some(7),
+            self_test_problem: String::new(),
+            locks: vec![Lock {
+                scope: Scope::Project { id: "demo".into() },
+                accounts: vec![1001],
+                since: "2026-11-22T02:00:00Z".into(),
+                by: "root".into(),
+                reason: "incident 7".into(),
+            }],
+            exempt: vec![Exempt { name: "officer".into(), uid: 1002 }],
+            unconfined: vec![Unconfined {
+                cgroup: "/system.slice/ssh.service".into(),
+                exe: "/usr/sbin/sshd".into(),
+                uid: 0,
+                pid: 7,
+                processes: 1,
+            }],
+            waiting_records: 3,
+            second_layer: Vec::new(),
         }
     }
 
     #[test]
-    fn an_absent_hook_is_shown_and_audit_mode_is_not_protection() {
+    fn everything_an_administrator_must_know_is_shown_in_both_languages() {
         assert!(is_protected(&status()));
-        let shown = text(&judged(&status(), Language::English), true, Language::English);
-        for part in ["uring_cmd", "no such hook", "1/2", "records were lost"] {
-            assert!(shown.contains(part), "{part}: {shown}");
+        assert_eq!(level(Some(&status()), true), Level::Partial);
+        for language in [Language::English, Language::Japanese] {
+            let shown = text(&judged(&status(), language), Level::Partial, language);
+            for part in [
+                "1/2: file_open",
+                "uring_cmd",
+                "project demo",
+                "incident 7",
+                "officer (1002)",
+                "sshd",
+                "sha256 ab",
+                "7 ",
+            ] {
+                assert!(shown.contains(part), "{part}: {shown}");
+            }
         }
-        let audit = Status { mode: "audit".into(), self_test: false, ..status() };
+        let english = text(&judged(&status(), Language::English), Level::Partial, Language::English);
+        assert!(english.contains("no such hook") && english.contains("records were lost"), "{english}");
+    }
+
+    #[test]
+    fn audit_mode_a_failed_self_test_and_an_unsound_gate_are_no_protection() {
+        let audit = Status { mode: "audit".into(), self_test: false, self_test_age: None, ..status() };
         assert!(!is_protected(&audit));
         assert_eq!(bad(&judged(&audit, Language::English)), ["mode", "self_test"]);
+        let unsound = Status { problem: "3 of 50 hooks are still attached".into(), ..status() };
+        assert_eq!((is_protected(&unsound), level(Some(&unsound), false)), (false, Level::None));
+        assert_eq!(bad(&judged(&unsound, Language::English)), ["releases"]);
+        let whole = Status { hooks: vec![status().hooks.remove(0)], ..status() };
+        assert_eq!(level(Some(&whole), true), Level::Full);
     }
 
     #[test]

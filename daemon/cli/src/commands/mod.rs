@@ -5,6 +5,7 @@
 pub mod check;
 pub mod decide;
 pub mod doctor;
+pub mod lockdown;
 pub mod overview;
 pub mod policy;
 pub mod report;

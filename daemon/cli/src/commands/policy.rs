@@ -1,11 +1,16 @@
-//! `sekisho policy check`: is the policy well-formed, and what in it deserves a look today?
+//! `sekisho policy`: is the policy well-formed, what in it deserves a look today, and put it into force.
 
+use super::lockdown::{order, unexpected};
 use super::{Failure, Outcome};
 use crate::language::Language;
+use crate::terminal::{say, say_json};
 use sekisho_policy::schema::GateMode;
 use sekisho_policy::{Certificate, Policy};
 use sekisho_wire::config::{self, LoadError, Loaded};
-use std::path::PathBuf;
+use sekisho_wire::gate::{Answer, Applied, Ask};
+use sekisho_wire::paths;
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Arguments.
@@ -22,12 +27,21 @@ enum What {
         /// Policy files instead of /etc/sekisho/policy.toml and policy.d.
         files: Vec<PathBuf>,
     },
+    /// Root, or the secretariat: put the installed policy into force in the gate now, and show what changes.
+    Apply {
+        /// The gate's socket.
+        #[arg(long, default_value = paths::GATE_SOCKET, hide = true)]
+        socket: PathBuf,
+    },
 }
 
 /// Runs the command.
 pub fn run(args: &Args, json: bool) -> Outcome {
-    let What::Check { files } = &args.what;
     let language = Language::of_caller();
+    let files = match &args.what {
+        What::Check { files } => files,
+        What::Apply { socket } => return apply(socket, json, language),
+    };
     let installed = files.is_empty();
     let loaded = if installed { config::load_installed() } else { config::load_files(files.clone()) };
     let loaded = match loaded {
@@ -54,6 +68,47 @@ pub fn run(args: &Args, json: bool) -> Outcome {
         print(&loaded, &notes, language);
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn apply(socket: &Path, json: bool, language: Language) -> Outcome {
+    match order(socket, &Ask::Apply, language)? {
+        Answer::Applied(applied) if json => {
+            say_json(&serde_json::json!({"ok": true, "applied": applied}))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Answer::Applied(applied) => {
+            say(&changes(&applied, language));
+            Ok(ExitCode::SUCCESS)
+        }
+        Answer::PolicyRefused(refused) => {
+            let message = language.pick(&refused.message, &refused.message_ja);
+            let place = if refused.place.is_empty() { String::new() } else { format!("{}: ", refused.place) };
+            let stays = language.pick("the old policy stays in force", "以前のポリシーが有効なままです");
+            let hint = language.pick(&refused.hint, &refused.hint_ja);
+            Err(Failure::new(78, format!("{place}{message} ({stays})"), hint))
+        }
+        other => Err(unexpected(&other, language)),
+    }
+}
+
+fn changes(applied: &Applied, language: Language) -> String {
+    let mut text = format!("{} {}\n", language.pick("in force:", "有効:"), applied.policy_sha256);
+    for change in &applied.changes {
+        // Writing to a String cannot fail.
+        let _ = match (&change.before, &change.after) {
+            (Some(before), Some(after)) => writeln!(text, "  ~ {}: {before} → {after}", change.key),
+            (None, Some(after)) => writeln!(text, "  + {}: {after}", change.key),
+            (Some(before), None) => writeln!(text, "  - {}: {before}", change.key),
+            (None, None) => Ok(()),
+        };
+    }
+    if applied.changes.is_empty() {
+        text.push_str(language.pick("  nothing changes for the gate\n", "  関所に関する変更はありません\n"));
+    }
+    for warning in &applied.warnings {
+        let _ = writeln!(text, "{}: {warning}", language.pick("note", "注意"));
+    }
+    text
 }
 
 fn failure(error: &LoadError, language: Language) -> Failure {

@@ -28,9 +28,7 @@ pub fn run(args: &Args, json: bool) -> Outcome {
     let denials = match answer {
         Answer::Why { denials } => denials,
         Answer::Error { message } => return Err(Failure::new(1, message, "")),
-        Answer::Status(_) | Answer::Screen { .. } => {
-            return Err(Failure::new(75, "the gate answered another question", ""));
-        }
+        _ => return Err(Failure::new(75, "the gate answered another question", "")),
     };
     // The policy is readable on an ordinary node; without it only the advice is shorter.
     let places = config::load_installed().ok().map(|loaded| Places::of(&loaded.policy)).unwrap_or_default();
