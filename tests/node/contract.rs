@@ -59,6 +59,17 @@ fn without_the_gate_nothing_is_denied_and_one_string_is_a_shell_command() {
 }
 
 #[test]
+fn a_command_on_this_machine_finds_the_guest_through_its_sshd_and_its_failure_counts() {
+    let outside = "hostname=$(ssh -F \"$SEKISHO_SSH_CONFIG\" -l root node cat /etc/hostname); echo \"$hostname\"; \
+                   test -f \"$SEKISHO_SSH_KEY\" && test \"$SEKISHO_SSH_PORT\" -gt 0 && exit 41";
+    let output = vm_run(&["--outside", outside, "--", "echo inside"]);
+    let (out, err) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(out, "sekisho-lab\ninside\n", "{err}");
+    assert_eq!(output.status.code(), Some(41), "{err}");
+    assert!(err.contains("[lab] ssh port "), "{err}");
+}
+
+#[test]
 fn the_audit_mode_records_and_allows_and_a_command_out_of_time_is_124() {
     let command = "echo out > /mnt/out/x && cat /mnt/out/x; sleep 2; sekisho why; sleep 600";
     let output = vm_run(&["--gate", "audit", "--timeout", "25", "--", command]);

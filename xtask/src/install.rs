@@ -45,9 +45,15 @@ const FOR_THE_LAB: &[Package] = &[
 
 /// Everything: what `build` needs and what the lab needs.
 pub(crate) fn everything() -> Result<()> {
+    system()?;
+    bpf_linker().map(drop)
+}
+
+/// What comes as Debian packages: the rest can be compiled beside other work.
+pub(crate) fn system() -> Result<()> {
+    cargo()?;
     // All packages at once, so that the package index is fetched once.
-    packages(&[TO_BUILD, bpf_packages(), FOR_THE_LAB])?;
-    for_build()
+    packages(&[TO_BUILD, bpf_packages(), FOR_THE_LAB])
 }
 
 /// Only what `build` needs.

@@ -90,7 +90,8 @@ pub(crate) fn prepare(kernels: &[impl AsRef<str> + Sync], sorts: &[image::Sort])
 
 /// The compiler wants the processors, images and kernels mostly the network: both at once.
 fn make(series: &[impl AsRef<str> + Sync], sorts: &[image::Sort]) -> Result<(Vec<Kernel>, Vec<Image>)> {
-    install::everything()?;
+    // The BPF linker is the release build's own matter.
+    install::system()?;
     std::thread::scope(|scope| {
         let build = scope.spawn(build::release);
         let kernels = series.iter().map(|series| Kernel::fetch(series.as_ref())).collect::<Result<_>>();
