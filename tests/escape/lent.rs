@@ -48,6 +48,10 @@ lent! {
     Unix,
     /// Connected unix datagram socket to an unconfined peer.
     UnixDatagram,
+    /// Nameless memory that the witness keeps too.
+    Memory,
+    /// The writing end of a nameless pipe.
+    Pipe,
 }
 
 /// The first of the fixed numbers.
@@ -101,6 +105,7 @@ static SET: Mutex<Option<Set>> = Mutex::new(None);
 
 struct Set {
     lent: Vec<OwnedFd>,
+    memory: OwnedFd,
     /// Peers and waiting connections: kept open.
     _kept: Vec<OwnedFd>,
 }
@@ -142,6 +147,9 @@ impl Set {
             listen(source, inbox);
         }
         listen(reader.into(), inbox);
+        let pipe = nix::unistd::pipe()?;
+        listen(pipe.0, inbox);
+        let memory = nix::sys::memfd::memfd_create(c"lent", nix::sys::memfd::MFdFlags::MFD_CLOEXEC)?;
         let lent: Vec<OwnedFd> = Lent::ALL
             .iter()
             .map(|lent| -> Result<OwnedFd> {
@@ -158,10 +166,12 @@ impl Set {
                     Lent::Udp => udp.try_clone()?.into(),
                     Lent::Unix => near_unix.try_clone()?.into(),
                     Lent::UnixDatagram => near_datagram.try_clone()?.into(),
+                    Lent::Memory => memory.try_clone()?,
+                    Lent::Pipe => pipe.1.try_clone()?,
                 })
             })
             .collect::<Result<_>>()?;
-        Ok(Self { lent, _kept: vec![server.into()] })
+        Ok(Self { lent, memory, _kept: vec![server.into()] })
     }
 }
 
@@ -216,4 +226,31 @@ pub(crate) fn lend(path: &Path) -> Result<()> {
     let control = [ControlMessage::ScmRights(&fds)];
     sendmsg::<()>(borrower.as_raw_fd(), &[IoSlice::new(b"d")], &control, MsgFlags::MSG_NOSIGNAL, None)?;
     Ok(())
+}
+
+/// Is it in the memory that is lent?
+pub(crate) fn memory_has(what: &str) -> bool {
+    let set = SET.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut bytes = vec![0; 4096];
+    let read = set.as_ref().map(|set| nix::sys::uio::pread(&set.memory, &mut bytes, 0));
+    matches!(read, Some(Ok(_))) && crate::outside::contains(&bytes, what.as_bytes())
+}
+
+/// Gives the memory that is lent a size, empty.
+pub(crate) fn memory_holds(bytes: usize) -> Result<()> {
+    let set = SET.lock().unwrap_or_else(PoisonError::into_inner);
+    let set = set.as_ref().context("nothing is lent yet")?;
+    nix::unistd::ftruncate(&set.memory, 0)?;
+    Ok(nix::unistd::ftruncate(&set.memory, i64::try_from(bytes)?)?)
+}
+
+/// A new terminal that belongs to an account and that anybody may write to; what is written arrives. Returns its name.
+pub(crate) fn terminal(owner: u32, inbox: &Inbox) -> Result<String> {
+    let pair = nix::pty::openpty(None, None)?;
+    let name = nix::unistd::ttyname(&pair.slave)?;
+    open_to_all(&name, Some(owner))?;
+    listen(pair.master, inbox);
+    // Kept open: a terminal without an end is gone.
+    std::mem::forget(pair.slave);
+    Ok(name.display().to_string())
 }

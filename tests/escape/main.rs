@@ -18,7 +18,7 @@ use std::sync::OnceLock;
 use verdict::{Cell, Outcome, Registered, Result3};
 
 /// The kernels of the table.
-const KERNELS: [&str; 3] = ["6.1", "6.12", "7.3"];
+const KERNELS: [&str; 4] = ["6.1", "6.12", "6.18", "7.3"];
 /// Fewer channels than this are no suite.
 const CHANNELS: usize = 150;
 
@@ -108,6 +108,11 @@ fn every_channel_is_closed_on_6_1() {
 #[test]
 fn every_channel_is_closed_on_6_12() {
     every_channel_is_closed_on("6.12");
+}
+
+#[test]
+fn every_channel_is_closed_on_6_18() {
+    every_channel_is_closed_on("6.18");
 }
 
 #[test]

@@ -108,6 +108,7 @@ impl Outside<'_> {
             "lend" => crate::lent::lend(Path::new(about)).map(|()| "done".into()),
             "peer" => Ok(self.peer.pid().to_string()),
             "peer_buffer" => Ok(self.peer.buffer().to_string()),
+            "terminal" => crate::lent::terminal(about.parse()?, self.inbox),
             other => anyhow::bail!("the witness knows no `{other}`"),
         }
     }

@@ -18,6 +18,7 @@ mod peer;
 mod scene;
 mod sinks;
 mod system;
+mod uring;
 mod witness;
 
 use anyhow::Result;

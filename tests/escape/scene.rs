@@ -53,6 +53,11 @@ impl Scene {
         Path::new(home).join(format!("escape-{}-{name}", self.canary))
     }
 
+    /// The same for the researcher, asked by the witness.
+    pub(crate) fn inside_of_researcher(&self, name: &str) -> PathBuf {
+        Path::new("/home/researcher").join(format!("escape-{}-{name}", self.canary))
+    }
+
     /// A new file inside a zone that holds the canary.
     pub(crate) fn own_file(&self, name: &str) -> nix::Result<PathBuf> {
         let path = self.inside(name);

@@ -15,15 +15,37 @@ use crate::channel::{Channel, Entry};
 
 mod deputy;
 mod descriptors;
+mod devices;
 mod files;
 mod ipc;
+mod kernel;
+mod links;
+mod memory;
+mod metadata;
+mod mounts;
+mod namespaces;
 mod network;
+mod processes;
+mod procfs;
+mod programs;
+mod rings;
 mod root;
 
 /// Groups in the order of the table.
 const GROUPS: &[(&str, &[Channel])] = &[
     ("files", files::CHANNELS),
     ("descriptors", descriptors::CHANNELS),
+    ("names", links::CHANNELS),
+    ("metadata", metadata::CHANNELS),
+    ("memory", memory::CHANNELS),
+    ("rings", rings::CHANNELS),
+    ("mounts", mounts::CHANNELS),
+    ("namespaces", namespaces::CHANNELS),
+    ("kernel files", procfs::CHANNELS),
+    ("processes", processes::CHANNELS),
+    ("devices", devices::CHANNELS),
+    ("kernel interfaces", kernel::CHANNELS),
+    ("programs", programs::CHANNELS),
     ("network", network::CHANNELS),
     ("ipc", ipc::CHANNELS),
     ("deputies", deputy::CHANNELS),
