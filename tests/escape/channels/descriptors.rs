@@ -344,6 +344,14 @@ fn swap_extents(s: &Scene) -> Tried {
         length: 1,
         moved: 0,
     };
-    // SAFETY: the control takes a pointer to this structure, which outlives the call.
-    Errno::result(unsafe { libc::ioctl(fd.as_raw_fd(), EXT4_IOC_MOVE_EXT, &raw mut order) }).map(drop)
+    nix::unistd::fsync(&fd)?;
+    for _ in 0..20 {
+        // SAFETY: the control takes a pointer to this structure, which outlives the call.
+        match Errno::result(unsafe { libc::ioctl(fd.as_raw_fd(), EXT4_IOC_MOVE_EXT, &raw mut order) }) {
+            // Pages that are still being written cannot change places.
+            Err(Errno::EBUSY) => std::thread::sleep(std::time::Duration::from_millis(20)),
+            other => return other.map(drop),
+        }
+    }
+    Err(Errno::EBUSY)
 }

@@ -238,7 +238,7 @@ pub(crate) const CHANNELS: &[Channel] = &[
         let flags = MsFlags::empty();
         Ok(mount(Some("outside"), &place_in_tmp(o.scene), Some("tmpfs"), flags, Some("mode=1777"))?)
     })
-    .arrived(|o| crate::outside::tree_has(&place_in_tmp(o.scene), o.canary().as_bytes()))
+    .arrived(|o| fs::read_to_string(place_in_tmp(o.scene).join("new")).is_ok_and(|text| text == o.canary()))
     .undo(|o| {
         let _ = umount2(&place_in_tmp(o.scene), MntFlags::MNT_DETACH);
     }),

@@ -46,11 +46,13 @@ pub(crate) const CHANNELS: &[Channel] = &[
     Channel::closed("device_node", "makes a device node whose number is the data", MKNOD, "device", |s| {
         mknod(&s.outside(&s.canary), SFlag::S_IFCHR, Mode::S_IRWXU, makedev(1, u64::from(s.number() & 0xfff)))
     })
-    .root(),
+    .root()
+    .or(&[("capable", "capability")]),
     Channel::closed("device_node_in_zone", "makes a device node in a zone", MKNOD, "device", |s| {
         mknod(&s.inside("null"), SFlag::S_IFCHR, Mode::S_IRWXU, makedev(1, 3))
     })
     .root()
+    .or(&[("capable", "capability")])
     .deed(),
     Channel::closed(
         "whiteout",
