@@ -17,15 +17,24 @@ pub(crate) fn target() -> PathBuf {
     process::workspace().join(target)
 }
 
-/// `target/release`.
-pub(crate) fn directory() -> PathBuf {
-    target().join("release")
+/// With `SEKISHO_LAB_BUILD=debug` the lab boots the unoptimised programs: quicker to build while one works on them.
+/// `cargo xtask test` refuses it: what is judged is what ships.
+pub(crate) fn debug() -> bool {
+    std::env::var_os("SEKISHO_LAB_BUILD").is_some_and(|build| build == "debug")
 }
 
-/// Builds `target/release/*`. Cargo itself decides what is out of date, and shows what it does.
+/// `target/release`, or `target/debug` where that was asked for.
+pub(crate) fn directory() -> PathBuf {
+    target().join(if debug() { "debug" } else { "release" })
+}
+
+/// Builds the programs of [`directory`]. Cargo itself decides what is out of date, and shows what it does.
 pub(crate) fn release() -> Result<()> {
     let mut cargo = process::cargo();
-    cargo.args(["build", "--release", "--locked"]);
+    cargo.args(["build", "--locked"]);
+    if !debug() {
+        cargo.arg("--release");
+    }
     for program in PROGRAMS {
         cargo.args(["--bin", program]);
     }

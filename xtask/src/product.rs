@@ -50,7 +50,11 @@ pub(crate) fn archive(image: &Image) -> Result<PathBuf> {
 fn stage_product(root: &Path) -> Result<()> {
     for program in build::PROGRAMS {
         let place = if *program == "sekisho" { "usr/bin" } else { LIBEXEC };
-        install(&build::directory().join(program), &root.join(place).join(program), 0o755)?;
+        let installed = root.join(place).join(program);
+        install(&build::directory().join(program), &installed, 0o755)?;
+        if build::debug() {
+            process::quietly(Command::new("strip").arg("--strip-debug").arg(installed))?;
+        }
     }
     let object = root.join("usr/lib/sekisho").join(build::OBJECT);
     install(&build::directory().join(build::OBJECT), &object, 0o644)?;

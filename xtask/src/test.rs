@@ -4,8 +4,8 @@
 
 use crate::image::Sort;
 use crate::suite::{self, Count};
-use crate::{demo, install, kernel, lab, process, readme};
-use anyhow::Result;
+use crate::{build, demo, install, kernel, lab, process, readme};
+use anyhow::{Result, ensure};
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 use std::time::Instant;
@@ -41,6 +41,7 @@ const STEPS: &[&[&[Stage]]] = &[
 
 /// Runs everything; the exit code is 0 only when nothing failed.
 pub(crate) fn everything() -> Result<ExitCode> {
+    ensure!(!build::debug(), "SEKISHO_LAB_BUILD=debug is set\nhint: unset it; what is judged is what ships");
     let begin = Instant::now();
     install::system()?;
     say_what_is_judged();
