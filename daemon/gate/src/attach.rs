@@ -2,6 +2,7 @@
 
 use crate::hooks::{Found, setattr_idmap, survey};
 use crate::layout::{Kernel, LayoutError};
+use crate::second_layer;
 use aya::programs::links::FdLink;
 use aya::programs::{Lsm, ProgramError, loaded_programs};
 use aya::{Btf, BtfError, Ebpf, EbpfError, EbpfLoader};
@@ -164,6 +165,7 @@ impl Pins {
             removed += fs::read_dir(&path).map(Iterator::count).unwrap_or(0);
             Self::drop_generation(&path)?;
         }
+        removed += second_layer::remove_all(&self.root)?;
         let maps = self.maps();
         if maps.is_dir() {
             Self::drop_generation(&maps)?;

@@ -1,11 +1,17 @@
-//! The two bpf system calls aya lacks: task storage by pidfd. The only unsafe code of this process.
+//! The bpf system calls aya lacks: task storage by pidfd, and links of every kind of cgroup program. The only unsafe
+//! code of this process.
 
 use sekisho_abi::maps::Mark;
+use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 const BPF_MAP_LOOKUP_ELEM: libc::c_long = 1;
 const BPF_MAP_UPDATE_ELEM: libc::c_long = 2;
+const BPF_OBJ_PIN: libc::c_long = 6;
+const BPF_LINK_CREATE: libc::c_long = 28;
 
 /// `union bpf_attr`, as far as element commands read it.
 #[repr(C)]
@@ -65,6 +71,60 @@ fn bytes(mark: Mark) -> [u8; 16] {
     value[4..8].copy_from_slice(&mark.account.to_ne_bytes());
     value[8..].copy_from_slice(&mark.session.to_ne_bytes());
     value
+}
+
+/// `union bpf_attr`, as far as `BPF_LINK_CREATE` reads it for a cgroup.
+#[repr(C)]
+struct LinkAttr {
+    program: u32,
+    target: u32,
+    attach_type: u32,
+    flags: u32,
+}
+
+/// `union bpf_attr`, as far as `BPF_OBJ_PIN` reads it.
+#[repr(C)]
+struct PinAttr {
+    path: u64,
+    object: u32,
+    flags: u32,
+}
+
+/// Attaches a program to a cgroup, beside others that may be there.
+///
+/// # Errors
+/// The system call's.
+pub fn link_cgroup(program: BorrowedFd<'_>, cgroup: BorrowedFd<'_>, attach_type: u32) -> io::Result<OwnedFd> {
+    let attr = LinkAttr {
+        program: program.as_raw_fd().cast_unsigned(),
+        target: cgroup.as_raw_fd().cast_unsigned(),
+        attach_type,
+        flags: 0,
+    };
+    // SAFETY: `attr` is the layout the kernel documents for this command and outlives the call.
+    let fd = unsafe { libc::syscall(libc::SYS_bpf, BPF_LINK_CREATE, &raw const attr, size_of::<LinkAttr>()) };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let fd = i32::try_from(fd).map_err(io::Error::other)?;
+    // SAFETY: the kernel just gave us this descriptor; nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Pins an object in bpffs.
+///
+/// # Errors
+/// The system call's.
+pub fn pin(object: BorrowedFd<'_>, path: &Path) -> io::Result<()> {
+    let path = CString::new(path.as_os_str().as_bytes())?;
+    let attr = PinAttr {
+        path: path.as_ptr().expose_provenance() as u64,
+        object: object.as_raw_fd().cast_unsigned(),
+        flags: 0,
+    };
+    // SAFETY: `attr` is the layout the kernel documents for this command; it and the path outlive the call.
+    let result = unsafe { libc::syscall(libc::SYS_bpf, BPF_OBJ_PIN, &raw const attr, size_of::<PinAttr>()) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 fn element(

@@ -11,6 +11,7 @@ use crate::node::Here;
 use crate::probe::release;
 use crate::records::Records;
 use crate::screen::Screen;
+use crate::second_layer::SecondLayer;
 use crate::selftest;
 use crate::serve::Server;
 use crate::store::{Store, StoreError};
@@ -142,7 +143,7 @@ fn close(places: Places) -> Result<(Gate, RingBuf<MapData>), DaemonError> {
     let loaded = config::load(&places.policy, &places.policy_dir)?;
     let tables = translate(&loaded.policy.gate, &Here)?;
     warn(&tables);
-    let pins = places.pins();
+    let (pins, pins_root) = (places.pins(), places.pins.clone());
     let mut object = load(&places.object, &pins)?;
     let mut store = Store::take(&mut object.object)?;
     let locks = Lockdowns::open(places.state.join("lockdowns.json"));
@@ -166,6 +167,7 @@ fn close(places: Places) -> Result<(Gate, RingBuf<MapData>), DaemonError> {
         places,
         store,
         screen,
+        second_layer: SecondLayer::none(&pins_root),
         tasks,
         counters,
         loaded,
@@ -197,6 +199,8 @@ fn close(places: Places) -> Result<(Gate, RingBuf<MapData>), DaemonError> {
             detail: f.detail.clone(),
         })
         .collect();
+    gate.second_layer = SecondLayer::load(object.object, &pins_root);
+    gate.follow_cgroups();
     gate.records.note(
         "gate_started",
         json!({"version": env!("CARGO_PKG_VERSION"), "kernel": release(), "mode": gate.mode(),
@@ -260,6 +264,7 @@ fn watch(gate: &mut Gate, ring: &mut RingBuf<MapData>, mut server: Server, signa
         }
         if resolve.is_due(now) {
             gate.resolve();
+            gate.follow_cgroups();
         }
         if test.is_due(now) {
             if let Err(error) = gate.prove() {

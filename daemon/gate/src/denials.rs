@@ -73,6 +73,15 @@ fn object(event: &Event) -> String {
 }
 
 fn numbered(event: &Event) -> String {
+    match Program::of(event.hook) {
+        Some(Program::Sysctl) => return format!("setting `{}`", escaped(&event.name)),
+        Some(Program::Device) => {
+            let (major, minor) = (event.number >> 20, event.number & 0xf_ffff);
+            return format!("device node {major}:{minor}");
+        }
+        Some(Program::SockCreate) => return format!("socket family {}", event.number),
+        _ => {}
+    }
     let what = match Hook::of(event.hook) {
         Some(Hook::Capable) => "capability",
         Some(Hook::SocketCreate | Hook::SocketPostCreate | Hook::SocketConnect | Hook::SocketSendmsg) => {

@@ -10,6 +10,7 @@ use crate::node::Here;
 use crate::probe::release;
 use crate::records::Records;
 use crate::screen::Screen;
+use crate::second_layer::SecondLayer;
 use crate::serve::Asker;
 use crate::store::Store;
 use crate::summary::Summary;
@@ -20,6 +21,7 @@ use jiff::Timestamp;
 use sd_notify::NotifyState;
 use sekisho_abi::event::Event;
 use sekisho_abi::maps::{CONFIG_AUDIT, COUNT_DENIALS, COUNT_FALLBACK, COUNT_LOST};
+use sekisho_abi::screen::OVER_THROTTLE;
 use sekisho_wire::config::{self, Loaded};
 use sekisho_wire::gate::{
     Answer, Applied, Ask, Denial, Exempt, Hook as HookState, Lock, PolicyRefused, Scope, Status, Unconfined,
@@ -35,6 +37,7 @@ pub struct Gate {
     pub places: Places,
     pub store: Store,
     pub screen: Screen,
+    pub second_layer: SecondLayer,
     pub tasks: MapData,
     pub counters: PerCpuArray<MapData, u64>,
     pub loaded: Loaded,
@@ -226,6 +229,7 @@ impl Gate {
                 self.tables = tables;
                 self.mark();
                 self.follow_locks();
+                self.follow_cgroups();
                 if applied.before != applied.policy_sha256 {
                     self.records.note("gate_policy", json!(applied));
                 }
@@ -283,6 +287,12 @@ impl Gate {
             Ok(_) => {}
             Err(error) => tracing::error!(%error, "zones could not be resolved again"),
         }
+    }
+
+    /// The second layer goes where policy's cgroups are now; packets of transports are looked at while a budget throttles.
+    pub fn follow_cgroups(&mut self) {
+        let throttled = self.tables.screen.over == OVER_THROTTLE;
+        self.second_layer.follow(&self.loaded.policy.gate.subjects.cgroups, throttled);
     }
 
     /// A counter of the kernel's, over all CPUs.
@@ -374,7 +384,7 @@ impl Gate {
             exempt: self.exempt.clone(),
             unconfined: self.unconfined.clone(),
             waiting_records: self.records.waiting(),
-            second_layer: Vec::new(),
+            second_layer: self.second_layer.states(),
         }
     }
 }

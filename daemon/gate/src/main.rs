@@ -25,6 +25,7 @@ mod orders;
 mod probe;
 mod records;
 mod screen;
+mod second_layer;
 mod selftest;
 mod serve;
 mod store;

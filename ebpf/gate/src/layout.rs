@@ -47,6 +47,12 @@ pub static LOOP_TRIES: u32 = 16;
 static ANSWER_ALLOW: i32 = 0;
 #[unsafe(no_mangle)]
 static ANSWER_DENY: i32 = -1;
+#[unsafe(no_mangle)]
+static LAYER_PASS: i32 = 1;
+#[unsafe(no_mangle)]
+static LAYER_REFUSE: i32 = 0;
+#[unsafe(no_mangle)]
+static LAYER_QUEUE: i32 = 2;
 
 /// The answer as a constant: 0, or −EPERM.
 #[inline(always)]
@@ -56,6 +62,29 @@ pub fn answer(verdict: i32) -> i32 {
         unsafe { read_volatile(&raw const ANSWER_ALLOW) }
     } else {
         unsafe { read_volatile(&raw const ANSWER_DENY) }
+    }
+}
+
+/// The answer of the second layer as a constant: 1 lets through, 0 is −EPERM.
+#[inline(always)]
+pub fn pass(verdict: i32) -> i32 {
+    // SAFETY: statics of this object; volatile so that they stay loads.
+    if verdict == 0 {
+        unsafe { read_volatile(&raw const LAYER_PASS) }
+    } else {
+        unsafe { read_volatile(&raw const LAYER_REFUSE) }
+    }
+}
+
+/// The answer to a packet that may wait: 1 lets through; 2 drops it and tells TCP that the way is congested, so that it
+/// sends more slowly and tries again by itself.
+#[inline(always)]
+pub fn queue(verdict: i32) -> i32 {
+    // SAFETY: statics of this object; volatile so that they stay loads.
+    if verdict == 0 {
+        unsafe { read_volatile(&raw const LAYER_PASS) }
+    } else {
+        unsafe { read_volatile(&raw const LAYER_QUEUE) }
     }
 }
 

@@ -5,7 +5,7 @@ use crate::maps::Storage;
 use crate::record;
 use crate::subject::{Policy, current_task, current_uid, mark_of};
 use aya_ebpf::bindings::{
-    BPF_ANY, BPF_F_NO_PREALLOC, BPF_NOEXIST, BPF_SK_STORAGE_GET_F_CREATE, bpf_map_type,
+    BPF_ANY, BPF_F_NO_PREALLOC, BPF_NOEXIST, BPF_SK_STORAGE_GET_F_CREATE, bpf_map_type, bpf_sock,
 };
 use aya_ebpf::helpers::{bpf_get_current_pid_tgid, bpf_ktime_get_boot_ns, bpf_sk_storage_get};
 use aya_ebpf::macros::map;
@@ -149,5 +149,52 @@ pub unsafe fn leaving(sk: *const u8, bytes: u64, who: Subject, policy: Policy) -
             return record::number(Hook::SocketSendmsg, answer, policy, bytes);
         }
         verdict(answer, policy.audit)
+    }
+}
+
+/// The session a socket is the line of, if any.
+///
+/// # Safety
+/// `sk` is a socket the kernel gave to a program that looks at packets.
+#[inline(always)]
+pub unsafe fn line_of(sk: *mut bpf_sock) -> Option<Line> {
+    // SAFETY: the storage is checked for null.
+    unsafe {
+        let line = bpf_sk_storage_get(SCREEN_LINES.as_ptr(), sk.cast(), null_mut(), 0).cast::<Line>();
+        if line.is_null() { None } else { Some(*line) }
+    }
+}
+
+/// The pace, when the budget in force slows down.
+#[inline(always)]
+pub fn throttled(policy: Policy) -> Option<u64> {
+    match SCREEN.get(policy.epoch & 1) {
+        Some(budget) if budget.over == OVER_THROTTLE => Some(budget.bytes_per_hour),
+        _ => None,
+    }
+}
+
+/// Does a packet fit into the allowance of its line's account?
+#[inline(always)]
+pub fn goes(line: Line, bytes: u64, bytes_per_hour: u64) -> bool {
+    // SAFETY: the helper has no preconditions.
+    spend(line.account, unsafe { bpf_ktime_get_boot_ns() }, bytes, bytes_per_hour)
+}
+
+/// Counts a packet held back; says whether it is time to record that.
+#[inline(always)]
+pub fn held_back(line: Line) -> bool {
+    add(TOTAL_HELD, 1);
+    let Some(entry) = SCREEN_SESSIONS.get_ptr_mut(&line.session) else { return false };
+    // SAFETY: a map value. Two packets of one session at once may count as one.
+    unsafe {
+        let now = bpf_ktime_get_boot_ns();
+        (*entry).held += 1;
+        let told = (*entry).told;
+        let due = tell(told, now);
+        if due {
+            (*entry).told = now;
+        }
+        due
     }
 }

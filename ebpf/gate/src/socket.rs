@@ -113,7 +113,7 @@ pub unsafe fn bound_port(sk: *const u8) -> u16 {
 }
 
 #[inline(always)]
-unsafe fn listener_key(sk: *const u8, port: u16) -> ListenerKey {
+pub unsafe fn listener_key(sk: *const u8, port: u16) -> ListenerKey {
     unsafe {
         let net: *const u8 = field(sk, &raw const OFF_SOCK_NET);
         let namespace = if net.is_null() { 0 } else { field(net, &raw const OFF_NET_INUM) };
@@ -135,9 +135,24 @@ pub unsafe fn note_listener(sk: *const u8, confined: bool) {
 #[inline(always)]
 pub unsafe fn destination(sk: *const u8, target: &Target, policy: Policy) -> Destination {
     unsafe {
+        if type_of(sk) == SOCK_STREAM {
+            leads_to(Some(listener_key(sk, target.port)), TCP, target, policy)
+        } else {
+            leads_to(None, UDP, target, policy)
+        }
+    }
+}
+
+/// See [`destination`]; where a TCP listener is looked for is known already.
+#[inline(always)]
+pub unsafe fn leads_to(
+    listener: Option<ListenerKey>,
+    protocol: u32,
+    target: &Target,
+    policy: Policy,
+) -> Destination {
+    unsafe {
         let address = effective(target.address);
-        let stream = type_of(sk) == SOCK_STREAM;
-        let protocol = if stream { TCP } else { UDP };
         let mut facts = Destination {
             loopback: is_loopback(&address),
             listener_confined: false,
@@ -145,10 +160,10 @@ pub unsafe fn destination(sk: *const u8, target: &Target, policy: Policy) -> Des
             listed: false,
         };
         if facts.loopback {
-            if stream {
-                if let Some(listener) = LISTENERS.get(&listener_key(sk, target.port)) {
-                    facts.listener_confined = listener.confined == 1 && same(&listener.address, &address);
-                }
+            if let Some(key) = listener
+                && let Some(listener) = LISTENERS.get(&key)
+            {
+                facts.listener_confined = listener.confined == 1 && same(&listener.address, &address);
             }
             let key = NumberKey {
                 number: u64::from(protocol << 16 | u32::from(target.port)),

@@ -164,7 +164,7 @@ pub unsafe fn subject_of(mark: *const Mark) -> Subject {
 
 /// Is the way out of the current task frozen: everybody's, its session's, or that of the account it acts as?
 #[inline(always)]
-fn locked(account: u32) -> bool {
+pub fn locked(account: u32) -> bool {
     match LOCKED.get(0) {
         Some(0) => false,
         _ => locked_by_name(account, current_uid()),
