@@ -37,6 +37,42 @@ pub(crate) fn compose(channels: &[Registered], kernels: &[(&str, &Cells)]) -> St
     text
 }
 
+/// What the README shows: one row per group.
+pub(crate) fn summary(channels: &[Registered], kernels: &[(&str, &Cells)]) -> String {
+    let mut text = String::new();
+    head(&mut text, "ways out", kernels);
+    let mut groups: Vec<&str> = channels.iter().map(|c| c.group.as_str()).collect();
+    groups.dedup();
+    for group in groups {
+        let of: Vec<_> = channels.iter().filter(|c| c.group == group && c.works_because.is_none()).collect();
+        if !of.is_empty() {
+            let _ = writeln!(text, "| {group} | {} |", counted(&of, kernels));
+        }
+    }
+    let all: Vec<_> = channels.iter().filter(|c| c.works_because.is_none()).collect();
+    let _ = writeln!(text, "| **all** | {} |", counted(&all, kernels));
+    text
+}
+
+/// `31 closed, 1 not there`, for each kernel.
+fn counted(channels: &[&Registered], kernels: &[(&str, &Cells)]) -> String {
+    let cells = kernels.iter().map(|(_, cells)| {
+        let count =
+            |is: fn(&Cell) -> bool| channels.iter().filter(|c| cells.get(&c.channel).is_some_and(is)).count();
+        let closed = count(|cell| matches!(cell, Cell::Closed(_)));
+        let absent = count(|cell| matches!(cell, Cell::Absent(_)));
+        let mut words = format!("{closed} closed");
+        if absent > 0 {
+            let _ = write!(words, ", {absent} not there");
+        }
+        if closed + absent < channels.len() {
+            let _ = write!(words, ", **{} open**", channels.len() - closed - absent);
+        }
+        words
+    });
+    cells.collect::<Vec<_>>().join(" | ")
+}
+
 fn who(channel: &Registered) -> &'static str {
     match channel.subject.as_str() {
         "root" => "(root) ",

@@ -1,9 +1,9 @@
 //! Descriptors that somebody unconfined opened, inherited or passed, and what can be done through them.
 
-use crate::channel::{Channel, Tried};
+use crate::channel::Channel;
 use crate::lent::Lent;
 use crate::outside::OUTSIDE as GROUND;
-use crate::scene::{Scene, errno};
+use crate::scene::errno;
 use nix::errno::Errno;
 use nix::fcntl::{
     AT_FDCWD, AtFlags, FallocateFlags, OFlag, SpliceFFlags, fallocate, openat, splice, tee, vmsplice,
@@ -15,7 +15,7 @@ use nix::sys::uio::{pwrite, pwritev};
 use nix::unistd::{fchown, ftruncate, linkat, pipe, symlinkat};
 use std::fs::{self, File, Metadata};
 use std::io::IoSlice;
-use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
@@ -117,7 +117,7 @@ pub(crate) const CHANNELS: &[Channel] = &[
     Channel::closed(
         "ftruncate_inherited",
         "sets the length of an inherited file",
-        ATTRIBUTES,
+        &["inode_setattr", "path_truncate", "file_truncate"],
         OUTSIDE,
         |s| ftruncate(Lent::File.inherited()?, lengths(s.number()).1),
     )
@@ -253,13 +253,6 @@ pub(crate) const CHANNELS: &[Channel] = &[
         s.write_to(&lent("fifo"))
     }),
     Channel::closed(
-        "swap_extents",
-        "exchanges blocks between a file of a zone and an inherited one",
-        &["file_ioctl"],
-        OUTSIDE,
-        swap_extents,
-    ),
-    Channel::closed(
         "clone_range",
         "shares the blocks of a file of a zone with an inherited one",
         &["file_ioctl"],
@@ -317,41 +310,4 @@ fn lent_file() -> Option<Metadata> {
 fn lengths(number: u32) -> (i64, i64) {
     let number = i64::from(number % 60_000);
     (20_000 + number, 100_000 + number)
-}
-
-/// Ext4's defragmenter: the blocks of two files change places.
-fn swap_extents(s: &Scene) -> Tried {
-    const EXT4_IOC_MOVE_EXT: libc::c_ulong = 0xc028_660f;
-    #[repr(C)]
-    struct MoveExtent {
-        reserved: u32,
-        donor: u32,
-        original_start: u64,
-        donor_start: u64,
-        length: u64,
-        moved: u64,
-    }
-    let path = s.inside("donor");
-    fs::write(&path, s.canary.repeat(8192 / s.canary.len() + 1)).map_err(errno)?;
-    let donor: OwnedFd = File::options().read(true).write(true).open(path).map_err(errno)?.into();
-    nix::unistd::fsync(&donor)?;
-    let fd = Lent::File.inherited()?;
-    let mut order = MoveExtent {
-        reserved: 0,
-        donor: donor.as_raw_fd().cast_unsigned(),
-        original_start: 0,
-        donor_start: 0,
-        length: 1,
-        moved: 0,
-    };
-    nix::unistd::fsync(&fd)?;
-    for _ in 0..20 {
-        // SAFETY: the control takes a pointer to this structure, which outlives the call.
-        match Errno::result(unsafe { libc::ioctl(fd.as_raw_fd(), EXT4_IOC_MOVE_EXT, &raw mut order) }) {
-            // Pages that are still being written cannot change places.
-            Err(Errno::EBUSY) => std::thread::sleep(std::time::Duration::from_millis(20)),
-            other => return other.map(drop),
-        }
-    }
-    Err(Errno::EBUSY)
 }

@@ -8,7 +8,6 @@ use nix::fcntl::{OFlag, open};
 use nix::pty::openpty;
 use nix::sys::stat::Mode;
 use nix::sys::uio::{pread, pwrite};
-use nix::unistd::setsid;
 use std::fs::{self, File};
 use std::os::fd::{AsRawFd as _, IntoRawFd as _, OwnedFd};
 use std::path::Path;
@@ -38,7 +37,7 @@ pub(crate) const CHANNELS: &[Channel] = &[
         fs::write("/dev/kmsg", &s.canary).map_err(errno)
     })
     .root()
-    .arrived(|o| kernel_log().is_some_and(|log| crate::outside::contains(&log, o.canary().as_bytes()))),
+    .arrived(|o| crate::outside::contains(&kernel_log(), o.canary().as_bytes())),
     device("memory", "opens the machine's memory", |_| node("/dev/mem")),
     device("ports", "opens the machine's ports", |_| node("/dev/port")),
     device("file_system_in_user_space", "opens the device of FUSE", |_| node("/dev/fuse")),
@@ -48,7 +47,6 @@ pub(crate) const CHANNELS: &[Channel] = &[
     device("key_presses", "opens the device that presses keys", |_| node("/dev/uinput")),
     device("fast_network", "opens the device of a network in the kernel", |_| node("/dev/vhost-net")),
     device("watchdog", "opens the watchdog", |_| node("/dev/watchdog")),
-    device("snapshot", "opens the device that writes memory to disk", |_| node("/dev/snapshot")),
     device("clock", "opens the machine's clock", |_| node("/dev/rtc0")),
     device("mapper", "opens the device that maps disks", |_| node("/dev/mapper/control")),
     device("processor_registers", "opens the processor's registers", |_| node("/dev/cpu/0/msr")),
@@ -77,7 +75,7 @@ pub(crate) const CHANNELS: &[Channel] = &[
         "kernel_interface",
         |_| {
             let pair = openpty(None, None).map_err(|_| Errno::ENOENT)?;
-            setsid()?;
+            // Every channel leads a session of its own, without a terminal.
             let slave = pair.slave.into_raw_fd();
             // SAFETY: TIOCSCTTY takes an integer, TIOCSTI a pointer to one byte, which outlives the call.
             unsafe {
@@ -134,12 +132,16 @@ fn node(path: &str) -> Tried {
 }
 
 /// What is in the kernel's log.
-pub(crate) fn kernel_log() -> Option<Vec<u8>> {
-    const READ_ALL: libc::c_int = 3;
-    let mut bytes = vec![0_u8; 1 << 20];
-    let room = libc::c_int::try_from(bytes.len()).ok()?;
-    // SAFETY: the buffer has the length given.
-    let read = unsafe { libc::klogctl(READ_ALL, bytes.as_mut_ptr().cast(), room) };
-    bytes.truncate(usize::try_from(read).ok()?);
-    Some(bytes)
+fn kernel_log() -> Vec<u8> {
+    let mut all = Vec::new();
+    let Ok(log) = open("/dev/kmsg", OFlag::O_RDONLY | OFlag::O_NONBLOCK, Mode::empty()) else { return all };
+    let mut message = [0; 8192];
+    // One message for each reading; lost ones are skipped.
+    loop {
+        match nix::unistd::read(&log, &mut message) {
+            Ok(length) => all.extend_from_slice(&message[..length]),
+            Err(Errno::EPIPE) => {}
+            Err(_) => return all,
+        }
+    }
 }

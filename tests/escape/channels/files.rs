@@ -33,7 +33,7 @@ pub(crate) const CHANNELS: &[Channel] = &[
     Channel::closed(
         "truncate_by_reading",
         "empties a file outside by opening it for reading, with O_TRUNC",
-        &["inode_setattr", "file_open"],
+        &["inode_setattr", "path_truncate", "file_truncate"],
         OUTSIDE,
         |s| open(&s.outside("target"), OFlag::O_RDONLY | OFlag::O_TRUNC, Mode::empty()).map(drop),
     )

@@ -1,7 +1,7 @@
 //! Kernel interfaces by which a process speaks to the kernel itself, or has it act.
 
 use crate::channel::Channel;
-use crate::scene::{Scene, errno};
+use crate::scene::errno;
 use crate::system::{c_path, descriptor};
 use nix::errno::Errno;
 use nix::unistd::sethostname;
@@ -13,10 +13,6 @@ use std::ptr::null;
 
 const CAPABLE: &[&str] = &["capable"];
 const WHY: &str = "capability";
-const KEYS: &[&str] = &["key_permission"];
-
-/// `KEY_SPEC_USER_KEYRING`.
-const USER_KEYRING: i32 = -4;
 
 pub(crate) const CHANNELS: &[Channel] = &[
     Channel::closed("bpf_map", "makes a BPF map", &["bpf"], "bpf", |_| {
@@ -241,65 +237,6 @@ pub(crate) const CHANNELS: &[Channel] = &[
     )
     .root()
     .deed(),
-    // HOLE: root's own keyring is every root process's.
-    Channel::closed("key_of_root", "puts a key into the keyring of root", KEYS, "deputy", |s| {
-        add_key(s, USER_KEYRING).map(drop)
-    })
-    .root()
-    .or(&[("key_alloc", "deputy"), ("key_alloc", "kernel_interface"), ("key_permission", "kernel_interface")])
-    .arrived(|o| {
-        let description = CString::new(o.canary()).unwrap_or_default();
-        // SAFETY: KEYCTL_SEARCH (10) takes a keyring, two terminated strings and a destination (none).
-        let found = unsafe {
-            libc::syscall(libc::SYS_keyctl, 10, USER_KEYRING, c"user".as_ptr(), description.as_ptr(), 0)
-        };
-        found > 0
-    }),
-    // HOLE: the kernel runs a program of its own to make the key, which nobody confines; with the key type of name
-    // resolution it asks the network.
-    Channel::closed(
-        "key_from_helper",
-        "requests a key, which has the kernel run a program as root",
-        KEYS,
-        "deputy",
-        |s| {
-            let description = CString::new(s.canary.as_str()).map_err(|_| Errno::EINVAL)?;
-            // SAFETY: three terminated strings and a keyring.
-            let done = unsafe {
-                libc::syscall(
-                    libc::SYS_request_key,
-                    c"user".as_ptr(),
-                    description.as_ptr(),
-                    c"x".as_ptr(),
-                    USER_KEYRING,
-                )
-            };
-            match Errno::result(done) {
-                // The helper ran, and made no key.
-                Err(Errno::ENOKEY | Errno::EKEYREJECTED) => Ok(()),
-                other => other.map(drop),
-            }
-        },
-    )
-    .or(&[("key_alloc", "deputy"), ("key_alloc", "kernel_interface"), ("key_permission", "kernel_interface")])
-    .ready(|o| {
-        let script = format!("#!/bin/sh\ncat /proc/keys > {}\n", o.path("keys").display());
-        fs::write("/sbin/request-key", script)?;
-        let mode = <fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o755);
-        Ok(fs::set_permissions("/sbin/request-key", mode)?)
-    })
-    .undo(|_| {
-        let _ = fs::remove_file("/sbin/request-key");
-    }),
-    Channel::works(
-        "own_key",
-        "keeps a key in its own process's keyring",
-        "nobody else possesses that keyring",
-        |s| {
-            const PROCESS_KEYRING: i32 = -2;
-            add_key(s, PROCESS_KEYRING).map(drop)
-        },
-    ),
     Channel::works("watch_a_file", "watches a file outside by inotify", "it only hears", |s| {
         // SAFETY: integers only.
         let fd: OwnedFd = descriptor(Errno::result(unsafe { libc::syscall(libc::SYS_inotify_init1, 0) })?)?;
@@ -341,20 +278,4 @@ fn bpf(command: libc::c_int, words: &[u32]) -> nix::Result<OwnedFd> {
 
 fn rate(number: u32) -> i64 {
     i64::from(number % 1_000_000) + 1
-}
-
-fn add_key(s: &Scene, keyring: i32) -> nix::Result<libc::c_long> {
-    let description = CString::new(s.canary.as_str()).map_err(|_| Errno::EINVAL)?;
-    let payload = s.canary.as_bytes();
-    // SAFETY: two terminated strings and a payload of the length given.
-    Errno::result(unsafe {
-        libc::syscall(
-            libc::SYS_add_key,
-            c"user".as_ptr(),
-            description.as_ptr(),
-            payload.as_ptr(),
-            payload.len(),
-            keyring,
-        )
-    })
 }

@@ -74,9 +74,13 @@ pub(crate) const CHANNELS: &[Channel] = &[
         Ok(utimensat(AT_FDCWD, &o.path("own"), &long_ago, &long_ago, UtimensatFlags::FollowSymlink)?)
     })
     .arrived(|o| fs::metadata(o.path("own")).is_ok_and(|m| m.mtime() != 1_000_000_000)),
-    Channel::closed("length", "sets the length of a file outside", SETATTR, OUTSIDE, |s| {
-        truncate(&s.outside("own"), i64::from(s.number()))
-    })
+    Channel::closed(
+        "length",
+        "sets the length of a file outside",
+        &["inode_setattr", "path_truncate", "file_truncate"],
+        OUTSIDE,
+        |s| truncate(&s.outside("own"), i64::from(s.number())),
+    )
     .arrived(|o| fs::metadata(o.path("own")).is_ok_and(|m| m.len() == u64::from(o.number()))),
     Channel::closed("attribute", "sets an extended attribute of a file outside", SETXATTR, OUTSIDE, |s| {
         set_attribute(&s.outside("own"), c"user.escape", s.canary.as_bytes())

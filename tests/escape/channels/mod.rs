@@ -19,6 +19,7 @@ mod devices;
 mod files;
 mod ipc;
 mod kernel;
+mod keys;
 mod links;
 mod memory;
 mod metadata;
@@ -45,6 +46,7 @@ const GROUPS: &[(&str, &[Channel])] = &[
     ("processes", processes::CHANNELS),
     ("devices", devices::CHANNELS),
     ("kernel interfaces", kernel::CHANNELS),
+    ("keys", keys::CHANNELS),
     ("programs", programs::CHANNELS),
     ("network", network::CHANNELS),
     ("ipc", ipc::CHANNELS),

@@ -75,26 +75,6 @@ pub(crate) const CHANNELS: &[Channel] = &[
     })
     .root()
     .deed(),
-    Channel::closed("mount_move", "moves a mount", MOUNT, WHY, |s| {
-        mount(Some(&s.outside("from")), &s.outside(""), None::<&str>, MsFlags::MS_MOVE, None::<&str>)
-    })
-    .root()
-    .ready(|o| {
-        o.directory("from")?;
-        let private = MsFlags::MS_PRIVATE;
-        mount(Some("escape"), &o.path("from"), Some("tmpfs"), MsFlags::empty(), None::<&str>)?;
-        Ok(mount(None::<&str>, &o.path("from"), None::<&str>, private, None::<&str>)?)
-    })
-    .arrived(|o| {
-        fs::read_to_string("/proc/self/mountinfo").is_ok_and(|t| {
-            let at = o.path("");
-            t.lines().any(|l| l.contains(&format!(" {} ", at.display().to_string().trim_end_matches('/'))))
-        })
-    })
-    .undo(|o| {
-        let _ = umount2(&o.path("from"), MntFlags::MNT_DETACH);
-        let _ = umount2(&o.path(""), MntFlags::MNT_DETACH);
-    }),
     Channel::closed("remount", "changes the size of a mounted memory file system", MOUNT, WHY, |s| {
         let options = format!("size={}k", 4096 + s.number() % 4096 * 4);
         mount(None::<&str>, &s.outside("mounted"), None::<&str>, MsFlags::MS_REMOUNT, Some(options.as_str()))

@@ -126,7 +126,7 @@ pub(crate) const CHANNELS: &[Channel] = &[
         "moves itself to the cgroup of the services",
         &["file_open"],
         OUTSIDE,
-        |_| fs::write("/sys/fs/cgroup/system.slice/cgroup.procs", "0").map_err(errno),
+        |_| fs::write("/sys/fs/cgroup/system.slice/sekisho-lab.service/cgroup.procs", "0").map_err(errno),
     )
     .root()
     .deed(),
@@ -146,12 +146,15 @@ pub(crate) const CHANNELS: &[Channel] = &[
         "sets a limit of a cgroup to a number that means something",
         &["file_open"],
         OUTSIDE,
-        |s| fs::write("/sys/fs/cgroup/system.slice/pids.max", s.number().to_string()).map_err(errno),
+        |s| {
+            fs::write("/sys/fs/cgroup/system.slice/pids.max", (s.number() % 1_000_000 + 100_000).to_string())
+                .map_err(errno)
+        },
     )
     .root()
     .arrived(|o| {
         let limit = fs::read_to_string("/sys/fs/cgroup/system.slice/pids.max").unwrap_or_default();
-        limit.trim() == o.number().to_string()
+        limit.trim() == (o.number() % 1_000_000 + 100_000).to_string()
     })
     .undo(|_| {
         let _ = fs::write("/sys/fs/cgroup/system.slice/pids.max", "max");

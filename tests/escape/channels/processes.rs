@@ -260,14 +260,14 @@ pub(crate) const CHANNELS: &[Channel] = &[
         signal_by_descriptor,
     )
     .root()
-    .or(&[("file_send_sigiotask", OTHER), ("file_set_fowner", OTHER)])
+    .or(&[("file_send_sigiotask", OTHER)])
     .silent()
     .arrived(|o| o.inbox.has(b"signal 12 ")),
     // HOLE: these four reach numbers of other processes, and pass no hook of ours.
     Channel::closed(
         "limit_of_other",
         "sets a limit of an unconfined process",
-        &["task_prlimit"],
+        &["task_setrlimit"],
         OTHER,
         |s| {
             let limits = [u64::from(s.number()), u64::from(s.number()) + 1];
@@ -286,7 +286,7 @@ pub(crate) const CHANNELS: &[Channel] = &[
         },
     )
     .root()
-    .or(&[("task_setrlimit", OTHER), ("capable", "capability")])
+    .or(CAPABLE)
     .arrived(|o| {
         let limits = fs::read_to_string(format!("/proc/{}/limits", o.peer.pid())).unwrap_or_default();
         limits.contains(&format!(" {} ", o.number()))

@@ -91,15 +91,21 @@ pub(crate) const CHANNELS: &[Channel] = &[
         Ring::new(0)?.submit(order).map(drop)
     })
     .arrived(|o| lent_length() == length(o.number())),
-    Channel::closed("uring_truncate", "has a ring cut an inherited file", &["inode_setattr"], OUTSIDE, |s| {
-        let order = Order {
-            operation: FTRUNCATE,
-            fd: Lent::File.number(),
-            offset: 200_000 + length(s.number()),
-            ..Order::default()
-        };
-        Ring::new(0)?.submit(order).map(drop)
-    })
+    Channel::closed(
+        "uring_truncate",
+        "has a ring cut an inherited file",
+        &["inode_setattr", "path_truncate", "file_truncate"],
+        OUTSIDE,
+        |s| {
+            let order = Order {
+                operation: FTRUNCATE,
+                fd: Lent::File.number(),
+                offset: 200_000 + length(s.number()),
+                ..Order::default()
+            };
+            Ring::new(0)?.submit(order).map(drop)
+        },
+    )
     .arrived(|o| lent_length() == 200_000 + length(o.number()))
     .absent(&[Errno::EINVAL]),
     Channel::closed(
