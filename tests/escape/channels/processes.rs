@@ -171,6 +171,7 @@ pub(crate) const CHANNELS: &[Channel] = &[
         };
         Errno::result(done).map(drop)
     })
+    .errno(Errno::EACCES)
     .root()
     .or(CAPABLE)
     .deed(),
