@@ -155,7 +155,6 @@ pub(crate) const CHANNELS: &[Channel] = &[
     )
     .root()
     .arrived(|o| of_other(o, "oom_score_adj") == (o.number() % 900 + 1).to_string()),
-    // HOLE: any process's entries in /proc count as the session's own.
     Channel::closed(
         "dump_filter_of_other",
         "sets what of an unconfined process is dumped",
@@ -169,7 +168,6 @@ pub(crate) const CHANNELS: &[Channel] = &[
     .undo(|o| {
         let _ = fs::write(format!("/proc/{}/coredump_filter", o.peer.pid()), "0x33");
     }),
-    // HOLE: as above; 64 bits at a time.
     Channel::closed(
         "slack_of_other",
         "sets how late an unconfined process's timers may be",
