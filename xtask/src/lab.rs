@@ -25,6 +25,8 @@ const BOOT_LIMIT: Duration = Duration::from_secs(240);
 
 /// Longest the product may take to be up once the gate may start.
 const START_LIMIT: Duration = Duration::from_secs(150);
+/// Time for one more look at what is up when that time is over.
+const LAST_LOOK: Duration = Duration::from_secs(20);
 /// What has to be up besides the gate; a job is run without them, but not without saying so.
 const DAEMONS: [&str; 4] = [
     "systemd-user-sessions.service",
@@ -171,19 +173,22 @@ impl Lab {
         let gate = (self.gate != Gate::Off).then_some("sekisho-gate.service");
         let units: Vec<_> = gate.into_iter().chain(DAEMONS).collect();
         let deadline = Instant::now() + START_LIMIT;
+        // One program that waits: asking again and again would take the one processor from what is being started.
+        let start = format!("systemctl start {} 2> /dev/null", units.join(" "));
+        self.capture(Who::Root, &start, START_LIMIT)?;
         let down = loop {
             let (ended, states) = self.capture(
                 Who::Root,
                 &format!("systemctl is-active {}", units.join(" ")),
-                deadline.saturating_duration_since(Instant::now()),
+                deadline.saturating_duration_since(Instant::now()).max(LAST_LOOK),
             )?;
-            let states = states.lines().zip(&units);
-            let down: Vec<_> =
-                states.filter(|(state, _)| *state != "active").map(|(_, unit)| *unit).collect();
-            if down.is_empty() || ended == Ended::TimedOut {
+            // No answer is no "active".
+            let mut states = states.lines();
+            let down: Vec<_> = units.iter().filter(|_| states.next() != Some("active")).copied().collect();
+            if down.is_empty() || ended == Ended::TimedOut || Instant::now() > deadline {
                 break down;
             }
-            std::thread::sleep(Duration::from_millis(200));
+            std::thread::sleep(Duration::from_millis(500));
         };
         for unit in &down {
             let journal = format!("journalctl --boot --no-pager --output=cat --lines=30 --unit={unit}");

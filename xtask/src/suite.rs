@@ -3,7 +3,7 @@
 //! `cargo test` would run them one after the other, and a lab keeps one processor busy. Whatever each prints is shown
 //! line by line as it comes, behind the program's name.
 
-use crate::{process, slot};
+use crate::{build, process, slot};
 use anyhow::{Context as _, Result, bail, ensure};
 use serde::Deserialize;
 use std::collections::VecDeque;
@@ -34,7 +34,7 @@ pub(crate) struct Program {
 
 /// Builds all of them, runs all of them, and adds up libtest's closing lines.
 pub(crate) fn run(shared: Option<&Path>) -> Result<Count> {
-    let mut programs = process::step("building the tests", build)?;
+    let mut programs = process::step("building the tests", programs)?;
     ensure!(!programs.is_empty(), "the workspace has no test programs");
     // The long ones first, so that none of them is left alone at the end.
     programs.sort_by_key(|program| !program.across);
@@ -93,7 +93,7 @@ struct Profile {
 }
 
 /// Builds every test program.
-pub(crate) fn build() -> Result<Vec<Program>> {
+pub(crate) fn programs() -> Result<Vec<Program>> {
     let mut cargo = process::cargo();
     cargo.args(["test", "--locked", "--workspace", "--no-run", "--message-format=json-render-diagnostics"]);
     let output =
@@ -121,6 +121,9 @@ impl Program {
         command.current_dir(&self.home).env("CARGO_MANIFEST_DIR", &self.home);
         if let Some(shared) = shared {
             command.env("SEKISHO_SHARED", shared);
+        }
+        if build::is_made() {
+            command.env(build::AS_BUILT, "1");
         }
         watch(&self.name, &mut command)
     }

@@ -24,7 +24,7 @@ const STEPS: &[&[&[Stage]]] = &[
             ("format: rustfmt", || one(process::cargo().args(["fmt", "--all", "--check"]))),
             ("lints: clippy -D warnings", lints),
             ("documents: rustdoc -D warnings", documents),
-            ("tests: build", || one_of(suite::build().map(drop))),
+            ("tests: build", || one_of(suite::programs().map(drop))),
             ("dependencies: cargo deny", deny),
         ],
         &[("release build and laboratory", laboratory)],
@@ -42,6 +42,7 @@ const STEPS: &[&[&[Stage]]] = &[
 /// Runs everything; the exit code is 0 only when nothing failed.
 pub(crate) fn everything() -> Result<ExitCode> {
     ensure!(!build::debug(), "SEKISHO_LAB_BUILD=debug is set\nhint: unset it; what is judged is what ships");
+    ensure!(std::env::var_os(build::AS_BUILT).is_none(), "{} is set\nhint: unset it", build::AS_BUILT);
     let begin = Instant::now();
     install::system()?;
     say_what_is_judged();

@@ -26,6 +26,8 @@ const LAB_FAILED: u8 = 70;
 #[derive(Subcommand)]
 pub(crate) enum Command {
     /// Boot the lab, run one command in it, and exit with that command's code.
+    ///
+    /// Builds the release binaries first; with SEKISHO_AS_BUILT=1 in the environment, boots what was built last.
     Run(Run),
     /// Boot the lab and log in over ssh.
     Shell(Shell),
