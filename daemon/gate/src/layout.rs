@@ -72,6 +72,10 @@ const FIELDS: &[Wanted] = &[
     ("OFF_VMA_FILE", "vm_area_struct", "vm_file", true),
     ("OFF_VMA_FLAGS", "vm_area_struct", "vm_flags", true),
     ("OFF_IPC_CUID", "kern_ipc_perm", "cuid.val", true),
+    ("OFF_PATH_DENTRY", "path", "dentry", true),
+    ("OFF_KEY_UID", "key", "uid.val", true),
+    ("OFF_KEY_TYPE", "key", "type", true),
+    ("OFF_KEY_TYPE_NAME", "key_type", "name", true),
 ];
 
 /// The running kernel's types.

@@ -113,19 +113,19 @@ hooks! {
     /// The same from 32-bit programs (a hook of its own since 6.8).
     FileIoctlCompat = 35, "file_ioctl_compat", IfPresent;
     /// Accepting a connection on a socket handed down.
-    SocketAccept = 36, "socket_accept", IfPresent;
+    SocketAccept = 36, "socket_accept", Mandatory;
     /// Signalling.
-    TaskKill = 37, "task_kill", IfPresent;
+    TaskKill = 37, "task_kill", Mandatory;
     /// A filesystem made outside `mount(2)`.
-    SbKernMount = 38, "sb_kern_mount", IfPresent;
+    SbKernMount = 38, "sb_kern_mount", Mandatory;
     /// Remounting.
-    SbRemount = 39, "sb_remount", IfPresent;
+    SbRemount = 39, "sb_remount", Mandatory;
     /// Unmounting.
-    SbUmount = 40, "sb_umount", IfPresent;
+    SbUmount = 40, "sb_umount", Mandatory;
     /// Moving a mount.
-    MoveMount = 41, "move_mount", IfPresent;
+    MoveMount = 41, "move_mount", Mandatory;
     /// Changing the root.
-    SbPivotroot = 42, "sb_pivotroot", IfPresent;
+    SbPivotroot = 42, "sb_pivotroot", Mandatory;
     /// io_uring's polling thread.
     UringSqpoll = 43, "uring_sqpoll", IfPresent;
     /// io_uring's pass-through commands.
@@ -133,9 +133,9 @@ hooks! {
     /// io_uring under borrowed credentials.
     UringOverrideCreds = 45, "uring_override_creds", IfPresent;
     /// Loading a module, a kernel or a policy from a file.
-    KernelReadFile = 46, "kernel_read_file", IfPresent;
+    KernelReadFile = 46, "kernel_read_file", Mandatory;
     /// The same from memory.
-    KernelLoadData = 47, "kernel_load_data", IfPresent;
+    KernelLoadData = 47, "kernel_load_data", Mandatory;
     /// Perf events.
     PerfEventOpen = 48, "perf_event_open", IfPresent;
     /// Message queues shared with others.
@@ -144,4 +144,44 @@ hooks! {
     InodeFileSetattr = 50, "inode_file_setattr", IfPresent;
     /// Disk quotas.
     Quotactl = 51, "quotactl", IfPresent;
+    /// A descriptor arrives from another process.
+    FileReceive = 52, "file_receive", Mandatory;
+    /// Cutting a file by its path; before 6.2 also by its descriptor.
+    PathTruncate = 53, "path_truncate", Mandatory;
+    /// Cutting a file by its descriptor (a hook of its own since 6.2).
+    FileTruncate = 54, "file_truncate", IfPresent;
+    /// A user namespace: rights to be had without having them.
+    UsernsCreate = 55, "userns_create", IfPresent;
+    /// What a mapping of a stacked filesystem really changes.
+    MmapBackingFile = 56, "mmap_backing_file", IfPresent;
+    /// Kernel memory, ports, traces: what the kernel's own lockdown names.
+    LockedDown = 57, "locked_down", IfPresent;
+    /// Using a key: one that outsiders can read is a mailbox.
+    KeyPermission = 58, "key_permission", IfPresent;
+    /// Making a key: some kinds make the kernel start a program outside the mark.
+    KeyAlloc = 59, "key_alloc", IfPresent;
+    /// Setting up io_uring.
+    UringAllowed = 60, "uring_allowed", IfPresent;
+    /// Attaching System V shared memory.
+    ShmShmat = 61, "shm_shmat", IfPresent;
+    /// Changing System V semaphores.
+    SemSemop = 62, "sem_semop", IfPresent;
+    /// Setting System V semaphores.
+    SemSemctl = 63, "sem_semctl", IfPresent;
+    /// A descriptor of a BPF map.
+    BpfMap = 64, "bpf_map", Mandatory;
+    /// A descriptor of a BPF program.
+    BpfProg = 65, "bpf_prog", Mandatory;
+    /// Limits of another process.
+    TaskSetrlimit = 66, "task_setrlimit", IfPresent;
+    /// Scheduling of another process.
+    TaskSetscheduler = 67, "task_setscheduler", IfPresent;
+    /// Priority of another process.
+    TaskSetnice = 68, "task_setnice", IfPresent;
+    /// Disk priority of another process.
+    TaskSetioprio = 69, "task_setioprio", IfPresent;
+    /// Signals that a descriptor sends.
+    FileSendSigiotask = 70, "file_send_sigiotask", IfPresent;
+    /// Socket options, some of which send packets by themselves.
+    SocketSetsockopt = 71, "socket_setsockopt", IfPresent;
 }

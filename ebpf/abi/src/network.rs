@@ -238,3 +238,22 @@ pub const fn decide_use(subject: Subject, owned: bool, peer: Peer) -> Answer {
 pub const fn decide_accept(subject: Subject, owned: bool) -> Answer {
     if !subject.confined || owned { Reason::Allowed } else { Reason::InheritedSocket }
 }
+
+const SOL_IP: u32 = 0;
+const SOL_TCP: u32 = 6;
+const SOL_IPV6: u32 = 41;
+const TCP_FASTOPEN_CONNECT: u32 = 30;
+
+/// May this option be set? Joining a group makes the kernel announce it to the network: the group's number is payload.
+/// Fast open sends data before anybody has answered.
+#[inline(always)]
+#[must_use]
+pub const fn decide_option(subject: Subject, level: u32, name: u32) -> Answer {
+    let announces = match level {
+        SOL_IP => matches!(name, 35 | 37..=39 | 41..=44 | 46 | 48),
+        SOL_IPV6 => matches!(name, 20 | 27 | 42..=44 | 46 | 48),
+        SOL_TCP => name == TCP_FASTOPEN_CONNECT,
+        _ => false,
+    };
+    if subject.confined && announces { Reason::Network } else { Reason::Allowed }
+}

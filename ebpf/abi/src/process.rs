@@ -65,6 +65,53 @@ pub const fn decide_never(subject: Subject, reason: Reason) -> Answer {
     if subject.confined { reason } else { Reason::Allowed }
 }
 
+/// May it make an io_uring? The transport works without, and what it sends is to be seen one by one.
+#[inline(always)]
+#[must_use]
+pub const fn decide_ring(subject: Subject) -> Answer {
+    if subject.confined && subject.transport { Reason::KernelInterface } else { Reason::Allowed }
+}
+
+/// May it change a System V object? What somebody unconfined made is read by somebody unconfined.
+#[inline(always)]
+#[must_use]
+pub const fn decide_shared(subject: Subject, made_by_confined: bool) -> Answer {
+    if !subject.confined || made_by_confined { Reason::Allowed } else { Reason::Deputy }
+}
+
+/// `KEY_NEED_WRITE`, `KEY_NEED_SETATTR`: the uses of a key that put something into it (linux 5.8).
+const KEY_WRITES: [u32; 2] = [3, 6];
+
+/// May it use this key so? An account that is not confined reads its own keys.
+#[inline(always)]
+#[must_use]
+pub const fn decide_key(subject: Subject, need: u32, confined_account: bool) -> Answer {
+    let writes = need == KEY_WRITES[0] || need == KEY_WRITES[1];
+    if subject.confined && writes && !confined_account { Reason::Deputy } else { Reason::Allowed }
+}
+
+/// Bytes of a key type's name that are looked at.
+pub const KEY_TYPE: usize = 8;
+
+/// May it make a key of this type? Only those for which the kernel asks nobody: for the others it starts a program
+/// with root's rights outside the mark, and that one asks the network (`dns_resolver`, `cifs.spnego`). Names of
+/// accounts on a network filesystem (`id_resolver`) are asked for by the filesystem itself.
+#[inline(always)]
+#[must_use]
+pub const fn decide_key_type(subject: Subject, name: [u8; KEY_TYPE]) -> Answer {
+    let harmless = matches!(
+        &name,
+        b"user\0\0\0\0"
+            | b"logon\0\0\0"
+            | b"keyring\0"
+            | b"big_key\0"
+            | b"id_resol"
+            | b"id_legac"
+            | b".request"
+    );
+    if subject.confined && !harmless { Reason::KernelInterface } else { Reason::Allowed }
+}
+
 /// What is known about a task that carries no mark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Identity {

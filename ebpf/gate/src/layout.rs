@@ -29,6 +29,8 @@ offsets! {
     OFF_MSG_NAME;
     OFF_VMA_FILE; OFF_VMA_FLAGS;
     OFF_IPC_CUID;
+    OFF_PATH_DENTRY;
+    OFF_KEY_UID; OFF_KEY_TYPE; OFF_KEY_TYPE_NAME;
 }
 
 /// Bounds of loops. Here and not in the code, so that the compiler cannot unroll them into megabytes; the verifier

@@ -2,8 +2,8 @@
 
 use crate::Act;
 use crate::controls::errno;
-use crate::ground::{ABSTRACT, PORT, QUEUE, inside, outside, own_address};
-use crate::lend::borrow;
+use crate::ground::{ABSTRACT, PORT, inside, outside, own_address};
+use crate::lend::{borrow, receive};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, RenameFlags, open, renameat2};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, mprotect, munmap};
@@ -21,12 +21,21 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::path::Path;
 use std::process::Command;
 
+use crate::shared::{
+    announce_a_group, ask_by_key, attach_foreign_memory, change_foreign_semaphore, limit_unconfined,
+    schedule_unconfined, send_to_queue, set_foreign_semaphore, write_to_roots_keyring,
+};
+
 const fn act(name: &'static str, hook: &'static str, run: fn() -> nix::Result<()>) -> Act {
-    Act { name, hook, root: false, run }
+    Act { name, hook, root: false, lent: false, run }
 }
 
 const fn as_root(name: &'static str, hook: &'static str, run: fn() -> nix::Result<()>) -> Act {
-    Act { name, hook, root: true, run }
+    Act { name, hook, root: true, lent: false, run }
+}
+
+const fn lent(name: &'static str, hook: &'static str, run: fn() -> nix::Result<()>) -> Act {
+    Act { name, hook, root: false, lent: true, run }
 }
 
 pub(crate) const ACTS: &[Act] = &[
@@ -45,10 +54,10 @@ pub(crate) const ACTS: &[Act] = &[
     as_root("create_cgroup", "inode_mkdir", || {
         undone(Path::new("/sys/fs/cgroup/sekisho-acts"), |p| mkdir(p, Mode::S_IRWXU))
     }),
-    act("write_borrowed_file", "file_permission", || pwrite(&borrow()?.file, b"x", 0).map(drop)),
-    act("sendfile_to_borrowed_socket", "file_permission", sendfile_to_borrowed_socket),
-    act("map_borrowed_file", "mmap_file", || map(ProtFlags::PROT_READ | ProtFlags::PROT_WRITE, false)),
-    act("map_then_protect", "file_mprotect", || map(ProtFlags::PROT_READ, true)),
+    lent("write_borrowed_file", "file_permission", || pwrite(&borrow()?.file, b"x", 0).map(drop)),
+    lent("sendfile_to_borrowed_socket", "file_permission", sendfile_to_borrowed_socket),
+    lent("map_borrowed_file", "mmap_file", || map(ProtFlags::PROT_READ | ProtFlags::PROT_WRITE, false)),
+    lent("map_then_protect", "file_mprotect", || map(ProtFlags::PROT_READ, true)),
     act("create_file", "inode_create", create_file),
     act("create_directory", "inode_mkdir", || undone(&outside("dir"), |p| mkdir(p, Mode::S_IRWXU))),
     act("create_symlink", "inode_symlink", || {
@@ -91,10 +100,10 @@ pub(crate) const ACTS: &[Act] = &[
         let fd = socket(AddressFamily::Inet, SockType::Stream, SockFlag::empty(), None)?;
         sendto(fd.as_raw_fd(), b"x", &peer(), MsgFlags::from_bits_retain(libc::MSG_FASTOPEN)).map(drop)
     }),
-    act("send_borrowed_socket", "socket_sendmsg", || {
+    lent("send_borrowed_socket", "socket_sendmsg", || {
         send(borrow()?.stream.as_raw_fd(), b"x", MsgFlags::empty()).map(drop)
     }),
-    act("send_borrowed_unix", "socket_sendmsg", || {
+    lent("send_borrowed_unix", "socket_sendmsg", || {
         send(borrow()?.unix.as_raw_fd(), b"x", MsgFlags::empty()).map(drop)
     }),
     act("bind_everywhere", "socket_bind", || {
@@ -105,7 +114,7 @@ pub(crate) const ACTS: &[Act] = &[
         let fd = socket(AddressFamily::Inet, SockType::Stream, SockFlag::empty(), None)?;
         listen(&fd, Backlog::new(1)?)
     }),
-    act("accept_borrowed_listener", "socket_accept", || accept(borrow()?.listener.as_raw_fd()).map(drop)),
+    lent("accept_borrowed_listener", "socket_accept", || accept(borrow()?.listener.as_raw_fd()).map(drop)),
     act("connect_unix_peer", "unix_stream_connect", || {
         let fd = socket(AddressFamily::Unix, SockType::Stream, SockFlag::empty(), None)?;
         connect(fd.as_raw_fd(), &UnixAddr::new(&outside("peer.sock"))?)
@@ -134,6 +143,20 @@ pub(crate) const ACTS: &[Act] = &[
         nix::unistd::sethostname(name)
     }),
     act("create_bpf_map", "bpf", bpf),
+    act("receive_descriptor", "file_receive", receive),
+    act("make_user_namespace", "userns_create", || {
+        nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWUSER)
+    }),
+    act("truncate_by_path", "path_truncate", || truncate(&outside("own"), 4)),
+    lent("truncate_borrowed_file", "file_truncate", || nix::unistd::ftruncate(&borrow()?.file, 8)),
+    as_root("write_to_roots_keyring", "key_permission", write_to_roots_keyring),
+    act("ask_the_network_by_a_key", "key_alloc", ask_by_key),
+    act("attach_foreign_memory", "shm_shmat", attach_foreign_memory),
+    act("change_foreign_semaphore", "sem_semop", change_foreign_semaphore),
+    act("set_foreign_semaphore", "sem_semctl", set_foreign_semaphore),
+    as_root("limit_unconfined", "task_setrlimit", limit_unconfined),
+    as_root("schedule_unconfined", "task_setscheduler", schedule_unconfined),
+    act("announce_a_group", "socket_setsockopt", announce_a_group),
     act("send_to_queue", "msg_queue_msgsnd", send_to_queue),
 ];
 
@@ -296,7 +319,7 @@ fn shell_writes(program: &str) -> nix::Result<()> {
 }
 
 /// The lender: root, unconfined.
-fn lender() -> nix::Result<Pid> {
+pub(crate) fn lender() -> nix::Result<Pid> {
     let text = fs::read_to_string(outside("pid")).map_err(errno)?;
     text.trim().parse().map(Pid::from_raw).map_err(|_| Errno::EINVAL)
 }
@@ -335,13 +358,4 @@ fn bpf() -> nix::Result<()> {
     // SAFETY: `attr` is the beginning of `union bpf_attr` for this command, and outlives the call.
     let fd = unsafe { libc::syscall(libc::SYS_bpf, BPF_MAP_CREATE, attr.as_ptr(), size_of_val(&attr)) };
     Errno::result(fd).map(drop)
-}
-
-fn send_to_queue() -> nix::Result<()> {
-    // SAFETY: the message begins with its type, as msgsnd wants it, and has one byte of text.
-    unsafe {
-        let queue = Errno::result(libc::msgget(QUEUE, 0))?;
-        let message = (1 as libc::c_long, [b'x'; 8]);
-        Errno::result(libc::msgsnd(queue, (&raw const message).cast(), 1, libc::IPC_NOWAIT)).map(drop)
-    }
 }

@@ -10,7 +10,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::Command;
 
 const fn control(name: &'static str, run: fn() -> nix::Result<()>) -> Act {
-    Act { name, hook: "", root: false, run }
+    Act { name, hook: "", root: false, lent: false, run }
 }
 
 pub(crate) const CONTROLS: &[Act] = &[
@@ -20,8 +20,11 @@ pub(crate) const CONTROLS: &[Act] = &[
     control("pipes_and_exec", || shell("echo ordinary | cat | grep -q ordinary && echo x > /dev/null")),
     control("own_unix_listener", own_unix_listener),
     control("own_loopback_listener", own_loopback_listener),
+    control("own_shared_objects", crate::shared::own_shared_objects),
+    control("own_keys", crate::shared::own_keys),
+    control("own_descriptors_passed", own_descriptors_passed),
     control("name_service", || shell("getent passwd researcher > /dev/null")),
-    Act { name: "root_works_in_tmp", hook: "", root: true, run: root_works_in_tmp },
+    Act { name: "root_works_in_tmp", hook: "", root: true, lent: false, run: root_works_in_tmp },
 ];
 
 pub(crate) fn errno(error: std::io::Error) -> Errno {
@@ -75,4 +78,25 @@ fn own_loopback_listener() -> nix::Result<()> {
 
 fn root_works_in_tmp() -> nix::Result<()> {
     fs::write(inside("root"), "x").and_then(|()| fs::remove_file(inside("root"))).map_err(errno)
+}
+
+/// A memory file and a pipe, sent from one process of ours to another.
+fn own_descriptors_passed() -> nix::Result<()> {
+    use nix::sys::socket::{ControlMessage, MsgFlags, recvmsg, sendmsg};
+    use std::io::{IoSlice, IoSliceMut};
+    use std::os::fd::AsRawFd as _;
+    let (near, far) = UnixStream::pair().map_err(errno)?;
+    let memory = nix::sys::memfd::memfd_create(c"acts", nix::sys::memfd::MFdFlags::empty())?;
+    let (reader, writer) = nix::unistd::pipe()?;
+    let work = fs::File::create(inside("passed")).map_err(errno)?;
+    let _ = fs::remove_file(inside("passed"));
+    let fds =
+        [memory.as_raw_fd(), reader.as_raw_fd(), writer.as_raw_fd(), work.as_raw_fd(), near.as_raw_fd()];
+    let control = [ControlMessage::ScmRights(&fds)];
+    sendmsg::<()>(near.as_raw_fd(), &[IoSlice::new(b"d")], &control, MsgFlags::empty(), None)?;
+    let mut byte = [0; 1];
+    let mut space = nix::cmsg_space!([std::os::fd::RawFd; 5]);
+    let mut iov = [IoSliceMut::new(&mut byte)];
+    let message = recvmsg::<()>(far.as_raw_fd(), &mut iov, Some(&mut space), MsgFlags::empty())?;
+    if message.flags.contains(MsgFlags::MSG_CTRUNC) { Err(Errno::EPERM) } else { Ok(()) }
 }

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 pub(crate) const OUTSIDE: &str = "/home/outside/acts";
 /// Where a borrower listens; in a zone.
 pub(crate) const BORROW: &str = "/tmp/sekisho-acts-borrow";
+/// Where whoever wants to receive a descriptor says so; in a zone.
+pub(crate) const PASS: &str = "/tmp/sekisho-acts-pass";
 /// Unconfined TCP and UDP peers listen here, on every address.
 pub(crate) const PORT: u16 = 47_001;
 /// Key of an unconfined message queue.

@@ -1,16 +1,19 @@
 //! The unconfined side: the ground, peers, and descriptors to borrow.
 
-use crate::ground::{ABSTRACT, BORROW, OUTSIDE, PORT, QUEUE, RESEARCHER, outside};
+use crate::controls::errno;
+use crate::ground::{ABSTRACT, BORROW, OUTSIDE, PASS, PORT, QUEUE, RESEARCHER, inside, outside};
 use anyhow::{Context as _, Result};
-use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
+use nix::sys::socket::{ControlMessage, MsgFlags, recvmsg, sendmsg};
 use nix::unistd::chown;
 use std::fs::{self, File, Permissions};
-use std::io::{IoSlice, IoSliceMut, Write as _};
+use std::io::{BufRead as _, IoSlice, IoSliceMut, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener, UnixStream};
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
 use std::time::Duration;
 
 /// What is lent, in this order.
@@ -40,9 +43,14 @@ pub(crate) fn lend() -> Result<()> {
         listener.set_nonblocking(true)?;
     }
     tcp.set_nonblocking(true)?;
-    // SAFETY: msgget takes integers only.
-    if unsafe { libc::msgget(QUEUE, libc::IPC_CREAT | 0o666) } < 0 {
-        eprintln!("no System V message queues here");
+    // SAFETY: integers only.
+    unsafe {
+        let made = [
+            libc::msgget(QUEUE, libc::IPC_CREAT | 0o666),
+            libc::shmget(QUEUE, 4096, libc::IPC_CREAT | 0o666),
+            libc::semget(QUEUE, 1, libc::IPC_CREAT | 0o666),
+        ];
+        anyhow::ensure!(made.iter().all(|id| *id >= 0), "no System V objects here");
     }
     fs::write(outside("pid"), std::process::id().to_string())?;
     println!("ready");
@@ -61,6 +69,9 @@ pub(crate) fn lend() -> Result<()> {
             && let Err(error) = hand_out(&borrower, &mut kept)
         {
             eprintln!("lending: {error:#}");
+        }
+        if let Err(error) = pass() {
+            eprintln!("passing: {error:#}");
         }
         std::thread::sleep(Duration::from_millis(20));
     }
@@ -85,7 +96,14 @@ fn ground() -> Result<()> {
     Ok(())
 }
 
-fn hand_out(borrower: &UnixStream, kept: &mut Vec<OwnedFd>) -> Result<()> {
+/// The first of the numbers at which descriptors are lent.
+const FIRST: RawFd = 100;
+
+/// Runs the act that the borrower names as the researcher, with what is lent inherited: descriptors that come over a
+/// socket are refused on arrival. Its result goes back to the borrower.
+fn hand_out(mut borrower: &UnixStream, kept: &mut Vec<OwnedFd>) -> Result<()> {
+    let mut name = String::new();
+    std::io::BufReader::new(borrower).read_line(&mut name)?;
     let file = File::options().read(true).write(true).open(outside("lent"))?;
     let peer = TcpListener::bind("127.0.0.1:0")?;
     let stream = TcpStream::connect(peer.local_addr()?)?;
@@ -95,31 +113,65 @@ fn hand_out(borrower: &UnixStream, kept: &mut Vec<OwnedFd>) -> Result<()> {
     let (unix, other) = UnixStream::pair()?;
     kept.push(other.into());
     let fds: [RawFd; 4] = [file.as_raw_fd(), stream.as_raw_fd(), listener.as_raw_fd(), unix.as_raw_fd()];
-    let control = [ControlMessage::ScmRights(&fds)];
-    sendmsg::<()>(borrower.as_raw_fd(), &[IoSlice::new(b"d")], &control, MsgFlags::MSG_NOSIGNAL, None)?;
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args(["one", name.trim()]).uid(RESEARCHER).gid(RESEARCHER).env("HOME", "/home/researcher");
+    // SAFETY: dup2 is async-signal-safe, and touches no memory.
+    unsafe {
+        command.pre_exec(move || {
+            for (number, fd) in (FIRST..).zip(fds) {
+                nix::errno::Errno::result(libc::dup2(fd, number))?;
+            }
+            Ok(())
+        })
+    };
+    borrower.write_all(&command.output()?.stdout)?;
     Ok(())
 }
 
-/// The confined side: listens, and takes what an unconfined process brings.
+/// The confined side: has an act run by the lender, and returns what it said.
+pub(crate) fn run_by_lender(name: &str) -> Result<String> {
+    let _ = fs::remove_file(BORROW);
+    let listener = UnixListener::bind(BORROW)?;
+    fs::set_permissions(BORROW, Permissions::from_mode(0o777))?;
+    let (mut stream, _) = listener.accept()?;
+    let _ = fs::remove_file(BORROW);
+    writeln!(stream, "{name}")?;
+    let mut said = String::new();
+    stream.read_to_string(&mut said)?;
+    Ok(said)
+}
+
+/// What this process inherited from the lender.
 pub(crate) fn borrow() -> nix::Result<Borrowed> {
-    let failed = |e: std::io::Error| nix::errno::Errno::from_raw(e.raw_os_error().unwrap_or(libc::EIO));
-    let _ = fs::remove_file(BORROW);
-    let listener = UnixListener::bind(BORROW).map_err(failed)?;
-    let _ = fs::set_permissions(BORROW, Permissions::from_mode(0o777));
-    let (stream, _) = listener.accept().map_err(failed)?;
-    let _ = fs::remove_file(BORROW);
+    // SAFETY: the lender put these descriptors here for us; each act asks once.
+    let take = |number: RawFd| unsafe { OwnedFd::from_raw_fd(FIRST + number) };
+    Ok(Borrowed { file: take(0), stream: take(1), listener: take(2), unix: take(3) })
+}
+
+/// Is a descriptor that somebody unconfined opened refused when it arrives over a socket?
+pub(crate) fn receive() -> nix::Result<()> {
+    let path = inside("receive");
+    let listener = UnixListener::bind(&path).map_err(errno)?;
+    let _ = fs::set_permissions(&path, Permissions::from_mode(0o777));
+    fs::write(PASS, path.as_os_str().as_encoded_bytes()).map_err(errno)?;
+    let accepted = listener.accept();
+    let _ = fs::remove_file(PASS);
+    let _ = fs::remove_file(path);
+    let (stream, _) = accepted.map_err(errno)?;
     let mut byte = [0; 1];
-    let mut space = nix::cmsg_space!([RawFd; 4]);
+    let mut space = nix::cmsg_space!(RawFd);
     let mut iov = [IoSliceMut::new(&mut byte)];
     let message = recvmsg::<()>(stream.as_raw_fd(), &mut iov, Some(&mut space), MsgFlags::empty())?;
-    let mut owned = Vec::new();
-    for control in message.cmsgs()? {
-        if let ControlMessageOwned::ScmRights(fds) = control {
-            // SAFETY: the kernel just installed these descriptors for us; nobody else owns them.
-            owned.extend(fds.into_iter().map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }));
-        }
-    }
-    let [file, stream, listener, unix] =
-        <[OwnedFd; 4]>::try_from(owned).map_err(|_| nix::errno::Errno::EPROTO)?;
-    Ok(Borrowed { file, stream, listener, unix })
+    // The kernel leaves out what is refused, and says that the list was cut.
+    if message.flags.contains(MsgFlags::MSG_CTRUNC) { Err(nix::errno::Errno::EPERM) } else { Ok(()) }
+}
+
+/// The lender's part of [`receive`].
+fn pass() -> Result<()> {
+    let Ok(path) = fs::read_to_string(PASS) else { return Ok(()) };
+    let Ok(borrower) = UnixStream::connect(&path) else { return Ok(()) };
+    let file = File::options().write(true).open(outside("lent"))?;
+    let control = [ControlMessage::ScmRights(&[file.as_raw_fd()])];
+    sendmsg::<()>(borrower.as_raw_fd(), &[IoSlice::new(b"d")], &control, MsgFlags::MSG_NOSIGNAL, None)?;
+    Ok(())
 }

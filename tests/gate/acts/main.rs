@@ -10,6 +10,7 @@ mod acts;
 mod controls;
 mod ground;
 mod lend;
+mod shared;
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Parser, Subcommand};
@@ -25,6 +26,8 @@ pub(crate) struct Act {
     hook: &'static str,
     /// Behind sudo?
     root: bool,
+    /// With descriptors inherited from the lender?
+    lent: bool,
     /// Does it.
     run: fn() -> nix::Result<()>,
 }
@@ -124,20 +127,7 @@ fn run(all: bool, json: bool, phase: &str, names: &[String]) -> Result<()> {
     }
     let program = std::env::current_exe().context("finding this program")?;
     for act in chosen {
-        let mut command = if act.root {
-            let mut sudo = Command::new("sudo");
-            sudo.arg("-n").arg(&program);
-            sudo
-        } else {
-            Command::new(&program)
-        };
-        let output = command
-            .args(["one", act.name])
-            .stdin(Stdio::null())
-            .stderr(Stdio::inherit())
-            .output()
-            .with_context(|| format!("starting {}", act.name))?;
-        let text = String::from_utf8_lossy(&output.stdout);
+        let text = if act.lent { lend::run_by_lender(act.name)? } else { run_here(&program, act)? };
         let result = text.lines().last().unwrap_or("died");
         let control = act.hook.is_empty();
         if json {
@@ -150,4 +140,22 @@ fn run(all: bool, json: bool, phase: &str, names: &[String]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Runs one act in a process of its own, and returns what it said.
+fn run_here(program: &std::path::Path, act: &Act) -> Result<String> {
+    let mut command = if act.root {
+        let mut sudo = Command::new("sudo");
+        sudo.arg("-n").arg(program);
+        sudo
+    } else {
+        Command::new(program)
+    };
+    let output = command
+        .args(["one", act.name])
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .with_context(|| format!("starting {}", act.name))?;
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }

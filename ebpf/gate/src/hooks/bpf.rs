@@ -4,7 +4,7 @@ use crate::record;
 use crate::subject::confined;
 use sekisho_abi::Reason;
 use sekisho_abi::hook::Hook;
-use sekisho_abi::process::decide_never;
+use sekisho_abi::process::{decide_never, decide_ring};
 
 #[inline(always)]
 fn never(hook: Hook, reason: Reason, number: u64) -> i32 {
@@ -14,6 +14,17 @@ fn never(hook: Hook, reason: Reason, number: u64) -> i32 {
 
 // Every command: the gate's maps, programs and links are out of reach.
 hook!(bpf, ctx, { never(Hook::Bpf, Reason::Bpf, u64::from(ctx.arg::<u32>(0))) });
+
+hook!(bpf_map, _ctx, { never(Hook::BpfMap, Reason::Bpf, 0) });
+hook!(bpf_prog, _ctx, { never(Hook::BpfProg, Reason::Bpf, 0) });
+
+// Kernel memory, ports, tracing: by number in `enum lockdown_reason`.
+hook!(locked_down, ctx, { never(Hook::LockedDown, Reason::KernelInterface, u64::from(ctx.arg::<u32>(0))) });
+
+hook!(uring_allowed, _ctx, {
+    let Some((who, policy)) = confined() else { return 0 };
+    record::number(Hook::UringAllowed, decide_ring(who), policy, 0)
+});
 
 macro_rules! refused {
     ($($program:ident, $hook:ident;)*) => { $(
@@ -30,4 +41,5 @@ refused! {
     uring_override_creds, UringOverrideCreds;
     kernel_load_data, KernelLoadData;
     perf_event_open, PerfEventOpen;
+    userns_create, UsernsCreate;
 }

@@ -1,11 +1,12 @@
 //! Opening files, and every use of a descriptor.
 
-use crate::layout::{OFF_FILE_DENTRY, OFF_FILE_MODE, OFF_SOCKET_SK, field};
+use crate::layout::{OFF_FILE_DENTRY, OFF_FILE_MODE, OFF_PATH_DENTRY, OFF_SOCKET_SK, field};
 use crate::record;
 use crate::socket::judge_use;
 use crate::subject::{Policy, confined};
 use crate::zone::place_of;
 use aya_ebpf::helpers::bpf_sock_from_file;
+use core::ptr::null;
 use sekisho_abi::file::{Act, Place, decide, decide_control};
 use sekisho_abi::hook::Hook;
 use sekisho_abi::{Reason, Subject};
@@ -24,7 +25,7 @@ hook!(file_open, ctx, {
     unsafe {
         let dentry: *const u8 = field(file, &raw const OFF_FILE_DENTRY);
         if dentry.is_null() {
-            return record::file(Hook::FileOpen, Reason::OutsideZones, policy, dentry);
+            return record::file(Hook::FileOpen, Reason::Unresolved, policy, dentry);
         }
         let mode: u32 = field(file, &raw const OFF_FILE_MODE);
         let act = if mode & FMODE_WRITE != 0 { Act::Write } else { Act::Read };
@@ -40,23 +41,63 @@ hook!(file_permission, ctx, {
     }
     let Some((who, policy)) = confined() else { return 0 };
     // SAFETY: a live file; null is checked.
-    unsafe { write_through(Hook::FilePermission, file, who, policy) }
+    unsafe { through(Hook::FilePermission, file, Act::Write, who, policy) }
 });
 
-/// A write through a descriptor, wherever it came from.
+// What arrives from another process is judged like what is opened: it could be written through at once.
+hook!(file_receive, ctx, {
+    let file: *const u8 = ctx.arg(0);
+    let Some((who, policy)) = confined() else { return 0 };
+    if file.is_null() {
+        return 0;
+    }
+    // SAFETY: a live file; null is checked.
+    unsafe {
+        let mode: u32 = field(file, &raw const OFF_FILE_MODE);
+        let act = if mode & FMODE_WRITE != 0 { Act::Write } else { Act::Read };
+        through(Hook::FileReceive, file, act, who, policy)
+    }
+});
+
+// Cutting is writing: the size is payload.
+hook!(file_truncate, ctx, {
+    let file: *const u8 = ctx.arg(0);
+    let Some((who, policy)) = confined() else { return 0 };
+    if file.is_null() {
+        return 0;
+    }
+    // SAFETY: a live file; null is checked.
+    unsafe { through(Hook::FileTruncate, file, Act::Write, who, policy) }
+});
+
+hook!(path_truncate, ctx, {
+    let path: *const u8 = ctx.arg(0);
+    let Some((who, policy)) = confined() else { return 0 };
+    // SAFETY: a live path; nulls are checked.
+    unsafe {
+        let dentry: *const u8 = if path.is_null() { null() } else { field(path, &raw const OFF_PATH_DENTRY) };
+        if dentry.is_null() {
+            return record::file(Hook::PathTruncate, Reason::Unresolved, policy, dentry);
+        }
+        let answer = decide(who, Act::Write, place_of(dentry, policy.epoch));
+        record::file(Hook::PathTruncate, answer, policy, dentry)
+    }
+});
+
+/// What is done through a descriptor, wherever it came from.
 #[inline(always)]
-unsafe fn write_through(hook: Hook, file: *const u8, who: Subject, policy: Policy) -> i32 {
+unsafe fn through(hook: Hook, file: *const u8, act: Act, who: Subject, policy: Policy) -> i32 {
     unsafe {
         let dentry: *const u8 = field(file, &raw const OFF_FILE_DENTRY);
         if dentry.is_null() {
-            return record::file(hook, Reason::OutsideZones, policy, dentry);
+            return record::file(hook, Reason::Unresolved, policy, dentry);
         }
         let place = place_of(dentry, policy.epoch);
         // On linux 6.1 sendfile and splice into a socket pass here and nowhere else.
         let answer = if matches!(place, Place::Socket) {
             through_socket(file, who, policy)
         } else {
-            decide(who, Act::Write, place)
+            decide(who, act, place)
         };
         record::file(hook, answer, policy, dentry)
     }
@@ -96,7 +137,7 @@ unsafe fn control(hook: Hook, file: *const u8, command: u32) -> i32 {
     unsafe {
         let dentry: *const u8 = field(file, &raw const OFF_FILE_DENTRY);
         if dentry.is_null() {
-            return record::file(hook, Reason::OutsideZones, policy, dentry);
+            return record::file(hook, Reason::Unresolved, policy, dentry);
         }
         let answer = decide_control(who, command, place_of(dentry, policy.epoch));
         record::file(hook, answer, policy, dentry)

@@ -14,7 +14,7 @@ unsafe fn name(hook: Hook, dentry: *const u8, act: Act) -> i32 {
     let Some((who, policy)) = confined() else { return 0 };
     unsafe {
         if dentry.is_null() {
-            return record::file(hook, Reason::OutsideZones, policy, dentry);
+            return record::file(hook, Reason::Unresolved, policy, dentry);
         }
         record::file(hook, decide(who, act, place_of_name(dentry, policy.epoch)), policy, dentry)
     }
@@ -26,7 +26,7 @@ unsafe fn metadata(hook: Hook, dentry: *const u8) -> i32 {
     let Some((who, policy)) = confined() else { return 0 };
     unsafe {
         if dentry.is_null() {
-            return record::file(hook, Reason::OutsideZones, policy, dentry);
+            return record::file(hook, Reason::Unresolved, policy, dentry);
         }
         record::file(hook, decide(who, Act::Metadata, place_of(dentry, policy.epoch)), policy, dentry)
     }

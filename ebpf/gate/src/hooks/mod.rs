@@ -16,6 +16,7 @@ macro_rules! hook {
 mod bpf;
 mod file;
 mod inode;
+mod ipc;
 mod mmap;
 mod mount;
 mod process;

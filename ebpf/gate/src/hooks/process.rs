@@ -1,6 +1,6 @@
 //! The mark's life, and what a confined process may do with its rights and with other processes.
 
-use crate::layout::{OFF_CRED_UID, OFF_IPC_CUID, OFF_TASK_TGID, field};
+use crate::layout::{OFF_CRED_UID, OFF_TASK_TGID, field};
 use crate::maps::count;
 use crate::record;
 use crate::subject::{
@@ -121,6 +121,24 @@ hook!(task_kill, ctx, {
     unsafe { reach(Hook::TaskKill, ctx.arg(0), false) }
 });
 
+// Limits, scheduling and priorities of a process can be read by everybody: setting them is writing.
+macro_rules! reached {
+    ($($program:ident, $hook:ident;)*) => { $(
+        hook!($program, ctx, {
+            // SAFETY: a live task; null is checked.
+            unsafe { reach(Hook::$hook, ctx.arg(0), false) }
+        });
+    )* };
+}
+
+reached! {
+    task_setrlimit, TaskSetrlimit;
+    task_setscheduler, TaskSetscheduler;
+    task_setnice, TaskSetnice;
+    task_setioprio, TaskSetioprio;
+    file_send_sigiotask, FileSendSigiotask;
+}
+
 #[inline(always)]
 unsafe fn reach(hook: Hook, task: *const u8, quiet: bool) -> i32 {
     let Some((who, policy)) = confined() else { return 0 };
@@ -145,17 +163,4 @@ hook!(capable, ctx, {
         return sekisho_abi::verdict(answer, policy.audit);
     }
     record::number(Hook::Capable, answer, policy, u64::from(capability))
-});
-
-// A System V queue made by somebody unconfined is read by somebody unconfined.
-hook!(msg_queue_msgsnd, ctx, {
-    let queue: *const u8 = ctx.arg(0);
-    let Some((_, policy)) = confined() else { return 0 };
-    if queue.is_null() {
-        return 0;
-    }
-    // SAFETY: a live queue; null is checked.
-    let creator: u32 = unsafe { field(queue, &raw const OFF_IPC_CUID) };
-    let answer = if account(creator, policy.epoch).0 { Reason::Allowed } else { Reason::Deputy };
-    record::number(Hook::MsgQueueMsgsnd, answer, policy, u64::from(creator))
 });

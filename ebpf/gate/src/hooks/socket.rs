@@ -11,7 +11,7 @@ use crate::subject::{Policy, account, confined, current, login_uid, policy};
 use sekisho_abi::hook::Hook;
 use sekisho_abi::network::{
     AF_INET, AF_INET6, AF_NETLINK, AF_UNIX, Address, SOCK_DGRAM, SOCK_STREAM, decide_accept, decide_bind,
-    decide_create, decide_destination, decide_listen, decide_peer, is_borrowed, is_loopback,
+    decide_create, decide_destination, decide_listen, decide_option, decide_peer, is_borrowed, is_loopback,
 };
 use sekisho_abi::{Reason, Subject};
 
@@ -202,6 +202,18 @@ hook!(socket_listen, ctx, {
         }
         record::address(Hook::SocketListen, answer, policy, &address, port)
     }
+});
+
+hook!(socket_setsockopt, ctx, {
+    let level: u32 = ctx.arg(1);
+    let name: u32 = ctx.arg(2);
+    let Some((who, policy)) = confined() else { return 0 };
+    record::number(
+        Hook::SocketSetsockopt,
+        decide_option(who, level, name),
+        policy,
+        u64::from(level << 16 | name),
+    )
 });
 
 // A listener handed down by somebody unconfined would let outsiders fetch.
