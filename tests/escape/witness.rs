@@ -27,7 +27,7 @@ const ARRIVAL: Duration = Duration::from_secs(3);
 /// Tries after which denials are fetched: the gate keeps the latest five hundred of an account.
 const BATCH: usize = 40;
 /// Longest the gate's daemon may take to tell what it recorded.
-const RECORDS: Duration = Duration::from_secs(20);
+const RECORDS: Duration = Duration::from_secs(60);
 
 /// What came of one channel in one phase.
 #[derive(Debug, Serialize, Deserialize)]
@@ -233,8 +233,8 @@ fn fetch(denials: &mut Vec<Denial>) -> Result<()> {
     let began = Instant::now();
     loop {
         let said = as_researcher("sekisho", &["why", "--json", "--limit", "500"])?;
-        let why: Why = serde_json::from_slice(&said.stdout)
-            .with_context(|| String::from_utf8_lossy(&said.stderr).into_owned())?;
+        // A daemon that is still starting does not answer yet.
+        let why = serde_json::from_slice(&said.stdout).unwrap_or(Why { denials: Vec::new() });
         if why.denials.iter().any(|denial| denial.object.contains(&mark)) {
             for denial in why.denials {
                 let known = |d: &&Denial| {

@@ -159,12 +159,10 @@ pub(crate) const CHANNELS: &[Channel] = &[
     .undo(|_| {
         let _ = fs::write("/sys/fs/cgroup/system.slice/pids.max", "max");
     }),
-    Channel::works(
-        "own_users",
-        "makes a user namespace",
-        "no right that it gives is granted by the gate",
-        |_| unshare(CloneFlags::CLONE_NEWUSER),
-    ),
+    Channel::closed("own_users", "makes a user namespace", &["userns_create"], "kernel_interface", |_| {
+        unshare(CloneFlags::CLONE_NEWUSER)
+    })
+    .deed(),
     Channel::works(
         "runtime_directory",
         "works in the session's runtime directory",
