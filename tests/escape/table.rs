@@ -109,7 +109,8 @@ fn rows_of<'a>(
 
 fn totals(text: &mut String, channels: &[&Registered], kernels: &[(&str, &Cells)]) {
     head(text, &format!("{} channels", channels.len()), kernels);
-    let kinds: [(&str, fn(&Cell) -> bool); 3] = [
+    type Kind = (&'static str, fn(&Cell) -> bool);
+    let kinds: [Kind; 3] = [
         ("closed", |cell| matches!(cell, Cell::Closed(_))),
         ("not there", |cell| matches!(cell, Cell::Absent(_))),
         ("open", |cell| !matches!(cell, Cell::Closed(_) | Cell::Absent(_))),

@@ -12,6 +12,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use nix::sys::stat::{Mode, umask};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -130,8 +131,8 @@ impl Witness {
                 if self.earlier.is_none() {
                     self.earlier = Some(Agent::start(subject)?);
                 }
-            } else if !agents.contains_key(&(subject == Subject::Root)) {
-                agents.insert(subject == Subject::Root, Agent::start(subject)?);
+            } else if let Entry::Vacant(none) = agents.entry(subject == Subject::Root) {
+                none.insert(Agent::start(subject)?);
             }
         }
         for entry in chosen {

@@ -13,6 +13,7 @@
 
 use crate::channel::{Channel, Entry};
 
+mod cores;
 mod deputy;
 mod descriptors;
 mod devices;
@@ -44,6 +45,7 @@ const GROUPS: &[(&str, &[Channel])] = &[
     ("namespaces", namespaces::CHANNELS),
     ("kernel files", procfs::CHANNELS),
     ("processes", processes::CHANNELS),
+    ("core dumps", cores::CHANNELS),
     ("devices", devices::CHANNELS),
     ("kernel interfaces", kernel::CHANNELS),
     ("keys", keys::CHANNELS),

@@ -9,10 +9,10 @@ use crate::system::descriptor;
 use nix::errno::Errno;
 use nix::sys::ptrace;
 use nix::sys::resource::{Resource, setrlimit};
-use nix::sys::signal::{SigHandler, Signal, kill, signal};
+use nix::sys::signal::kill;
 use nix::sys::uio::{RemoteIoVec, process_vm_writev};
 use nix::sys::wait::{WaitStatus, waitpid};
-use nix::unistd::{Pid, chdir, setsid, setuid};
+use nix::unistd::{Pid, setsid, setuid};
 use std::fs;
 use std::io::IoSlice;
 use std::os::fd::AsRawFd as _;
@@ -365,45 +365,6 @@ pub(crate) const CHANNELS: &[Channel] = &[
             libc::syscall(libc::SYS_sched_setscheduler, o.peer.pid(), libc::SCHED_OTHER, level.as_ptr())
         };
     }),
-    Channel::closed(
-        "core_outside",
-        "dies in a directory outside, and leaves its memory there",
-        CREATE,
-        OUTSIDE,
-        |s| {
-            chdir(&s.outside(""))?;
-            die_with_core(s)
-        },
-    )
-    .silent(),
-    // HOLE: the kernel hands the memory to a program of its own, which nobody confines.
-    Channel::closed(
-        "core_to_program",
-        "dies where the administrator has cores sent to a program",
-        CREATE,
-        OUTSIDE,
-        die_with_core,
-    )
-    .silent()
-    .ready(|o| {
-        let script = format!("#!/bin/sh\ncat > {}\n", o.path("core").display());
-        fs::write(o.path("handler"), script)?;
-        let mode = <fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o755);
-        fs::set_permissions(o.path("handler"), mode)?;
-        Ok(fs::write("/proc/sys/kernel/core_pattern", format!("|{}", o.path("handler").display()))?)
-    })
-    .undo(|_| {
-        let _ = fs::write("/proc/sys/kernel/core_pattern", "core");
-    }),
-    Channel::works("core_at_home", "dies at home, and leaves its memory there", "it stays in a zone", |s| {
-        let own = s.inside("core");
-        fs::create_dir(&own).map_err(errno)?;
-        chdir(&own)?;
-        die_with_core(s)?;
-        let dumped = fs::read_dir(own).map_err(errno)?.count() > 0;
-        if dumped { Ok(()) } else { Err(Errno::ENOENT) }
-    })
-    .ready(|_| Ok(fs::write("/proc/sys/kernel/core_pattern", "core")?)),
     Channel::works(
         "own_child",
         "traces, signals and ends its own child",
@@ -486,21 +447,4 @@ fn signal_by_descriptor(s: &Scene) -> Tried {
     }
     fcntl(&reader, FcntlArg::F_SETFL(OFlag::O_ASYNC))?;
     s.write(&writer)
-}
-
-/// A child holds the canary in its memory and dies of a fault.
-fn die_with_core(s: &Scene) -> Tried {
-    let text = s.canary.clone();
-    // SAFETY: this process has one thread.
-    match unsafe { nix::unistd::fork() }? {
-        nix::unistd::ForkResult::Child => {
-            let _ = setrlimit(Resource::RLIMIT_CORE, 1 << 30, 1 << 30);
-            let _ = nix::sys::prctl::set_dumpable(true);
-            // SAFETY: the default action is a core dump.
-            let _ = unsafe { signal(Signal::SIGABRT, SigHandler::SigDfl) };
-            std::hint::black_box(&text);
-            std::process::abort();
-        }
-        nix::unistd::ForkResult::Parent { child } => waitpid(child, None).map(drop),
-    }
 }
