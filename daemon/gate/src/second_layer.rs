@@ -71,6 +71,12 @@ fn sets(pins: &Path) -> Vec<(u64, u64, PathBuf)> {
     found
 }
 
+/// Has every program of the old set its successor in the new one?
+fn is_replaced(old: &Path, new: &Path) -> bool {
+    let mut names = fs::read_dir(old).into_iter().flatten().flatten().map(|entry| entry.file_name());
+    names.all(|name| name == "line" || new.join(name).exists())
+}
+
 /// Removes one set: its programs are detached.
 fn drop_set(dir: &Path) -> io::Result<()> {
     for entry in fs::read_dir(dir)? {
@@ -135,12 +141,14 @@ impl SecondLayer {
     /// Loads the programs of an object whose maps are made. A program the kernel does not take is noted.
     pub fn load(mut object: Ebpf, root: &Path) -> Self {
         let mut layer = Self::none(root);
+        // A kernel that lets one kind of program read marks lets all; asking again only costs time.
+        let mut marks = true;
         for program in Program::ALL {
             let number = *program as u16;
-            match load_one(&mut object, *program) {
-                Ok((fd, first)) => {
+            match load_one(&mut object, *program, &mut marks) {
+                Ok((fd, reads_marks)) => {
                     layer.programs.insert(number, fd);
-                    if !first {
+                    if !reads_marks {
                         layer.unmarked.insert(number);
                     }
                 }
@@ -150,6 +158,7 @@ impl SecondLayer {
                 }
             }
         }
+        tracing::info!(programs = layer.programs.len(), reads_marks = marks, "second layer loaded");
         layer
     }
 
@@ -183,7 +192,7 @@ impl SecondLayer {
             return;
         }
         let Some(fd) = self.programs.get(&number) else { return };
-        let set = self.pins.join(format!("{}-{id}", self.generation));
+        let set = self.set(id);
         let path = set.join(program.name().replace("cgroup/", ""));
         let attached = private_dir(&self.pins)
             .and_then(|()| private_dir(&set))
@@ -204,22 +213,32 @@ impl SecondLayer {
         }
     }
 
-    /// Drops sets of earlier runs, and of cgroups that are gone or named no more.
+    /// Drops sets of earlier runs once ours are whole, and those of cgroups that are gone or named no more.
     fn let_go(&mut self, wanted: &BTreeSet<u64>) {
-        let stale: Vec<u64> = self.attached.keys().filter(|id| !wanted.contains(id)).copied().collect();
-        if stale.is_empty() && !self.older {
+        let unwanted = self.attached.keys().any(|id| !wanted.contains(id));
+        if !unwanted && !self.older {
             return;
         }
+        self.older = false;
         for (generation, id, dir) in sets(&self.pins) {
-            let replaced = generation < self.generation;
-            if (replaced || stale.contains(&id))
-                && let Err(error) = drop_set(&dir)
-            {
+            let ours = generation == self.generation;
+            if ours && wanted.contains(&id) {
+                continue;
+            }
+            if wanted.contains(&id) && !is_replaced(&dir, &self.set(id)) {
+                self.older = true;
+                continue;
+            }
+            if let Err(error) = drop_set(&dir) {
                 tracing::error!(dir = %dir.display(), %error, "a set of the second layer stays");
             }
         }
-        self.older = false;
         self.attached.retain(|id, _| wanted.contains(id));
+    }
+
+    /// Where the programs of a cgroup are pinned in this run.
+    fn set(&self, id: u64) -> PathBuf {
+        self.pins.join(format!("{}-{id}", self.generation))
     }
 
     /// What is attached where, for whoever asks.
@@ -268,16 +287,22 @@ fn private_dir(path: &Path) -> io::Result<()> {
     }
 }
 
-/// The first variant the kernel takes, and whether it is the first of all; else the last one's refusal.
-fn load_one(object: &mut Ebpf, program: Program) -> Result<(OwnedFd, bool), String> {
+/// The first variant the kernel takes, and whether it decides by what tasks or sockets are marked with; else the last
+/// one's refusal. `marks` is false once a kernel was seen to refuse marks.
+fn load_one(object: &mut Ebpf, program: Program, marks: &mut bool) -> Result<(OwnedFd, bool), String> {
     let mut refusal = String::new();
-    for (n, variant) in variants(program).into_iter().enumerate() {
+    let variants = variants(program);
+    let skipped = usize::from(!*marks && variants.len() > 1);
+    for (n, variant) in variants.into_iter().enumerate().skip(skipped) {
         let Some(loadable) = object.program_mut(&variant) else {
             refusal = format!("the object has no program {variant}");
             continue;
         };
         match loaded(loadable, program) {
-            Ok(fd) => return Ok((fd, n == 0)),
+            Ok(fd) => {
+                *marks &= n == 0;
+                return Ok((fd, n == 0));
+            }
             Err(error) => refusal = format!("{variant}: {}", chain(&error)),
         }
     }
@@ -337,6 +362,24 @@ mod tests {
         }
         let found: Vec<_> = sets(dir.path()).into_iter().map(|(g, c, _)| (g, c)).collect();
         assert_eq!(found, [(1, 77), (2, 77), (10, 5)]);
+    }
+
+    #[test]
+    fn an_old_set_stays_until_each_of_its_programs_has_a_successor() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut layer = SecondLayer::none(dir.path());
+        layer.generation = 2;
+        let (old, new) = (layer.pins.join("1-7"), layer.set(7));
+        let gone = layer.pins.join("1-8");
+        for path in [old.join("egress"), old.join("bind4"), new.join("egress"), gone.join("egress")] {
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "").unwrap();
+        }
+        layer.let_go(&BTreeSet::from([7]));
+        assert!(old.exists() && new.exists() && !gone.exists());
+        fs::write(new.join("bind4"), "").unwrap();
+        layer.let_go(&BTreeSet::from([7]));
+        assert!(!old.exists() && new.exists());
     }
 
     #[test]
