@@ -9,7 +9,7 @@ use crate::layout::{
 };
 use crate::maps::{NUMBERS, ZONES};
 use crate::subject::account;
-use aya_ebpf::helpers::bpf_probe_read_kernel;
+use aya_ebpf::helpers::{bpf_get_current_pid_tgid, bpf_probe_read_kernel};
 use sekisho_abi::file::{Object, PROC, Place, S_IFCHR, S_IFMT, place};
 use sekisho_abi::maps::{NUMBER_DEVICE, NodeKey, NumberKey, WHOLE_FILESYSTEM};
 
@@ -40,13 +40,15 @@ unsafe fn zone_of(dentry: *const u8, device: u32, epoch: u32) -> u32 {
     }
 }
 
-/// In procfs: is it below `/proc/<number>/`, and neither its `net`, nor the file that holds the login uid, nor those
-/// that offer a process, perhaps one of the node's daemons, to the kernel when memory runs out?
+/// In procfs: does it belong to the process that asks, and is it neither its `net`, nor the file that holds the login
+/// uid, nor those that offer a process to the kernel when memory runs out? What belongs to another process holds numbers
+/// of that process, perhaps one of the node's daemons; its memory alone is asked about again, as `ptrace_access_check`.
 #[inline(never)]
 unsafe fn process_entry(dentry: *const u8) -> bool {
     const LOGINUID: [u8; 8] = *b"loginuid";
     const OOM: [u8; 4] = *b"oom_";
     const NET: [u8; 4] = *b"net\0";
+    const MEM: [u8; 4] = *b"mem\0";
     const DEEPEST: usize = 6;
     unsafe {
         let name = name_starts(dentry);
@@ -65,12 +67,26 @@ unsafe fn process_entry(dentry: *const u8) -> bool {
             }
             let above: *const u8 = field(parent, &raw const OFF_DENTRY_PARENT);
             if above == parent {
-                return name_starts(at)[0].is_ascii_digit();
+                let top = name_starts(at);
+                return is_own_number(top) || (name[..4] == MEM && top[0].is_ascii_digit());
             }
             at = parent;
         }
         false
     }
+}
+
+/// Is the name the current process's id?
+#[inline(always)]
+fn is_own_number(name: [u8; 8]) -> bool {
+    let mut number = 0_u32;
+    for byte in name {
+        if !byte.is_ascii_digit() {
+            break;
+        }
+        number = number.wrapping_mul(10).wrapping_add(u32::from(byte - b'0'));
+    }
+    number != 0 && number == (bpf_get_current_pid_tgid() >> 32) as u32
 }
 
 #[inline(always)]
