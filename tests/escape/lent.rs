@@ -86,15 +86,18 @@ impl Lent {
         let mut iov = [IoSliceMut::new(&mut byte)];
         let message = recvmsg::<()>(stream.as_raw_fd(), &mut iov, Some(&mut space), MsgFlags::empty())?;
         let mut owned = Vec::new();
+        // The kernel drops a descriptor that the gate refuses, and says that the list is cut.
+        if message.flags.contains(MsgFlags::MSG_CTRUNC) {
+            return Err(Errno::EPERM);
+        }
         for control in message.cmsgs()? {
             if let ControlMessageOwned::ScmRights(fds) = control {
                 // SAFETY: the kernel just installed these descriptors for us; nobody else owns them.
                 owned.extend(fds.into_iter().map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }));
             }
         }
-        // The kernel drops a descriptor that the gate refuses, and says that the list is cut.
         if owned.len() != Self::ALL.len() {
-            return Err(Errno::EPERM);
+            return Err(Errno::EPROTO);
         }
         Ok(owned.swap_remove(self as usize))
     }
