@@ -61,7 +61,7 @@ pub(crate) const CHANNELS: &[Channel] = &[
         s.command("logger", &["-t", "escape", &s.canary])
     }),
     Channel::works("name_service", "looks accounts and hosts up", "the tables are read", |s| {
-        s.shell("getent passwd researcher > /dev/null && getent hosts localhost > /dev/null && id > /dev/null")
+        s.shell("getent passwd researcher > /dev/null && getent ahostsv4 localhost > /dev/null && id > /dev/null")
     }),
     Channel::works("repository_at_home", "makes and clones a repository at home", "it stays in a zone", |s| {
         let own = s.inside("repository").display().to_string();
