@@ -103,6 +103,28 @@ impl Lent {
     }
 }
 
+impl Lent {
+    /// The witness's own view of a socket's option.
+    pub(crate) fn option(self, level: i32, name: i32) -> Option<u32> {
+        let set = SET.lock().unwrap_or_else(PoisonError::into_inner);
+        let fd = set.as_ref()?.lent.get(self as usize)?;
+        let (mut value, mut size) = (0_u32, 4_u32);
+        // SAFETY: value and size are as long as said.
+        let got =
+            unsafe { libc::getsockopt(fd.as_raw_fd(), level, name, (&raw mut value).cast(), &raw mut size) };
+        (got == 0).then_some(value)
+    }
+
+    /// Sets an option as the witness.
+    pub(crate) fn set_option(self, level: i32, name: i32, value: u32) {
+        let set = SET.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(fd) = set.as_ref().and_then(|set| set.lent.get(self as usize)) {
+            // SAFETY: four bytes, as said.
+            unsafe { libc::setsockopt(fd.as_raw_fd(), level, name, (&raw const value).cast(), 4) };
+        }
+    }
+}
+
 /// What the witness lends now.
 static SET: Mutex<Option<Set>> = Mutex::new(None);
 

@@ -107,6 +107,13 @@ impl Outside<'_> {
         match word {
             "lend" => crate::lent::lend(Path::new(about)).map(|()| "done".into()),
             "peer" => Ok(self.peer.pid().to_string()),
+            "fetch" => crate::wire::fetch(self.inbox, about).map(|()| "done".into()),
+            "holds" => crate::wire::holds(self.inbox, about, self.canary()).map(|()| "done".into()),
+            "module" => {
+                let asked = crate::deputies::caught(crate::deputies::MODULES, about);
+                Ok(if asked { "asked" } else { "nobody" }.into())
+            }
+            "late_service" => crate::wire::late_service(self.inbox).map(|()| "done".into()),
             "peer_buffer" => Ok(self.peer.buffer().to_string()),
             "terminal" => crate::lent::terminal(about.parse()?, self.inbox),
             other => anyhow::bail!("the witness knows no `{other}`"),
@@ -145,5 +152,5 @@ pub(crate) fn tree_has(path: &Path, what: &[u8]) -> bool {
 
 /// Is the one in the other?
 pub(crate) fn contains(text: &[u8], what: &[u8]) -> bool {
-    text.windows(what.len()).any(|window| window == what)
+    what.is_empty() || text.windows(what.len()).any(|window| window == what)
 }

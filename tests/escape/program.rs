@@ -12,13 +12,16 @@
 mod agent;
 mod channel;
 mod channels;
+mod deputies;
 mod lent;
 mod outside;
 mod peer;
 mod scene;
+mod shared;
 mod sinks;
 mod system;
 mod uring;
+mod wire;
 mod witness;
 
 use anyhow::Result;

@@ -2,6 +2,7 @@
 
 use crate::lent::listen;
 use crate::outside::{ABSTRACT, Inbox, OUTSIDE, PORT, open_to_all};
+use crate::{deputies, wire};
 use anyhow::{Context as _, Result};
 use std::net::{TcpListener, UdpSocket};
 use std::os::fd::OwnedFd;
@@ -28,7 +29,8 @@ pub(crate) fn open(inbox: &Inbox) -> Result<()> {
     let hidden = UnixListener::bind_addr(&stream?).context("abstract stream")?;
     accept(inbox, move || hidden.accept().map(|(stream, _)| stream.into()));
     listen(UnixDatagram::bind_addr(&datagram?).context("abstract datagram")?.into(), inbox);
-    Ok(())
+    wire::open(inbox)?;
+    deputies::open(inbox)
 }
 
 /// Accepts for ever; each connection is read into the inbox.

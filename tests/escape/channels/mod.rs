@@ -17,11 +17,13 @@ mod cores;
 mod deputy;
 mod descriptors;
 mod devices;
+mod families;
 mod files;
 mod ipc;
 mod kernel;
 mod keys;
 mod links;
+mod loopback;
 mod memory;
 mod metadata;
 mod mounts;
@@ -30,8 +32,10 @@ mod network;
 mod processes;
 mod procfs;
 mod programs;
+mod reach;
 mod rings;
 mod root;
+mod sockets;
 
 /// Groups in the order of the table.
 const GROUPS: &[(&str, &[Channel])] = &[
@@ -51,6 +55,9 @@ const GROUPS: &[(&str, &[Channel])] = &[
     ("keys", keys::CHANNELS),
     ("programs", programs::CHANNELS),
     ("network", network::CHANNELS),
+    ("loopback", loopback::CHANNELS),
+    ("sockets", sockets::CHANNELS),
+    ("families", families::CHANNELS),
     ("ipc", ipc::CHANNELS),
     ("deputies", deputy::CHANNELS),
     ("root", root::CHANNELS),
