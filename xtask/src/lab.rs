@@ -24,7 +24,7 @@ const INIT: &str = include_str!("../lab/init.sh");
 const BOOT_LIMIT: Duration = Duration::from_secs(240);
 
 /// Longest the product may take to be up once the gate may start.
-const START_LIMIT: Duration = Duration::from_secs(150);
+const START_LIMIT: Duration = Duration::from_secs(240);
 /// Time for one more look at what is up when that time is over.
 const LAST_LOOK: Duration = Duration::from_secs(20);
 /// What has to be up besides the gate; a job is run without them, but not without saying so.
