@@ -6,7 +6,7 @@ use crate::record;
 use crate::subject::{
     account, belongs, confine, confined, current_task, is_transport_program, mark_of, policy, subject_of,
 };
-use aya_ebpf::helpers::bpf_ktime_get_boot_ns;
+use aya_ebpf::helpers::{bpf_get_current_pid_tgid, bpf_ktime_get_boot_ns};
 use sekisho_abi::hook::Hook;
 use sekisho_abi::maps::{COUNT_FALLBACK, MARK_CONFINED, MARK_TRANSPORT};
 use sekisho_abi::process::{after_exec, decide_capability, decide_process, inherited};
@@ -146,11 +146,16 @@ unsafe fn reach(hook: Hook, task: *const u8, quiet: bool) -> i32 {
         return 0;
     }
     unsafe {
+        // Its own limits and priority are everybody's to set: sshd does so for the session it is about to be.
+        let process: u32 = field(task, &raw const OFF_TASK_TGID);
+        if process == (bpf_get_current_pid_tgid() >> 32) as u32 {
+            return 0;
+        }
         let answer = decide_process(who, target(task));
         if quiet {
             return sekisho_abi::verdict(answer, policy.audit);
         }
-        record::process(hook, answer, policy, field(task, &raw const OFF_TASK_TGID))
+        record::process(hook, answer, policy, process)
     }
 }
 
