@@ -130,6 +130,19 @@ pub(crate) const CHANNELS: &[Channel] = &[
             })
         },
     ),
+    Channel::works(
+        "own_unix_listener",
+        "connects to its own unix socket in a zone",
+        "both ends are confined: nothing leaves",
+        |s| {
+            let path = s.inside("socket");
+            let listener = std::os::unix::net::UnixListener::bind(&path);
+            let _listener = listener.map_err(crate::scene::errno)?;
+            std::os::unix::net::UnixStream::connect(path)
+                .and_then(|mut stream| stream.write_all(s.canary.as_bytes()))
+                .map_err(crate::scene::errno)
+        },
+    ),
 ];
 
 fn tcp_to(address: SocketAddr, canary: &[u8]) -> Result<()> {
