@@ -137,10 +137,10 @@ pub(crate) const CHANNELS: &[Channel] = &[
         |s| {
             let path = s.inside("socket");
             let listener = std::os::unix::net::UnixListener::bind(&path);
-            let _listener = listener.map_err(crate::scene::errno)?;
+            let _listener = listener.map_err(errno)?;
             std::os::unix::net::UnixStream::connect(path)
                 .and_then(|mut stream| stream.write_all(s.canary.as_bytes()))
-                .map_err(crate::scene::errno)
+                .map_err(errno)
         },
     ),
 ];
