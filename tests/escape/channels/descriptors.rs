@@ -291,6 +291,24 @@ pub(crate) const CHANNELS: &[Channel] = &[
         },
     ),
     Channel::works(
+        "own_descriptor_passed",
+        "passes a descriptor of its own to itself over a unix socket",
+        "both ends are confined, and the file lies in a zone",
+        |s| {
+            use nix::sys::socket::{ControlMessage, MsgFlags, recvmsg, sendmsg};
+            let own = File::open(s.own_file("passed")?).map_err(errno)?;
+            let (near, far) = std::os::unix::net::UnixStream::pair().map_err(errno)?;
+            let fds = [own.as_raw_fd()];
+            let rights = [ControlMessage::ScmRights(&fds)];
+            sendmsg::<()>(near.as_raw_fd(), &[IoSlice::new(b"d")], &rights, MsgFlags::empty(), None)?;
+            let mut byte = [0; 1];
+            let mut space = nix::cmsg_space!([std::os::fd::RawFd; 1]);
+            let mut iov = [std::io::IoSliceMut::new(&mut byte)];
+            let message = recvmsg::<()>(far.as_raw_fd(), &mut iov, Some(&mut space), MsgFlags::empty())?;
+            if message.cmsgs()?.next().is_some() { Ok(()) } else { Err(Errno::EPERM) }
+        },
+    ),
+    Channel::works(
         "pipes_and_programs",
         "pipes one program into another and to /dev/null",
         "it stays inside",
