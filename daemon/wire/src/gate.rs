@@ -15,7 +15,12 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// [`FrameError`]: it does not run, or did not answer in time.
 pub fn ask(socket: &Path, question: &Ask) -> Result<Answer, FrameError> {
     let mut stream = UnixStream::connect(socket)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
+    // Orders look at every process of the node and write to disk before they are answered.
+    let patience = match question {
+        Ask::Apply | Ask::Lock { .. } | Ask::Lift { .. } => 12 * PATIENCE,
+        _ => PATIENCE,
+    };
+    stream.set_read_timeout(Some(patience))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     frame::write(&mut stream, question)?;
     frame::read(&mut stream)

@@ -23,8 +23,9 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: &Args, json: bool) -> Outcome {
-    let answer = ask(&args.socket, &Ask::Why { limit: args.limit })
-        .map_err(|error| unreachable(&args.socket, &error))?;
+    // Text folds what repeats, so it needs more than it shows.
+    let limit = if json { args.limit } else { u32::MAX };
+    let answer = ask(&args.socket, &Ask::Why { limit }).map_err(|error| unreachable(&args.socket, &error))?;
     let denials = match answer {
         Answer::Why { denials } => denials,
         Answer::Error { message } => return Err(Failure::new(1, message, "")),
@@ -39,7 +40,7 @@ pub fn run(args: &Args, json: bool) -> Outcome {
             "spools": places.spools,
         }))?;
     } else {
-        say(&text(&denials, &places, Language::of_caller()));
+        say(&text(&denials, args.limit as usize, &places, Language::of_caller()));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -67,12 +68,35 @@ impl Places {
     }
 }
 
-fn text(denials: &[Denial], places: &Places, language: Language) -> String {
+/// What login programs ask of the system beside the person's own doing: told last, in one line each.
+fn is_bookkeeping(denial: &Denial) -> bool {
+    let login = ["su", "sudo", "sshd", "sshd-session", "login", "cron", "(sd-pam)", "systemd"];
+    denial.hook.starts_with("unix_") && login.contains(&denial.comm.as_str())
+}
+
+/// The same thing denied to the same program again, under whatever process id, is one entry with a count.
+fn folded<'a>(denials: impl Iterator<Item = &'a Denial>) -> Vec<Denial> {
+    let mut folded: Vec<Denial> = Vec::new();
+    for denial in denials {
+        let same = |d: &&mut Denial| {
+            (&d.comm, &d.hook, &d.object, &d.reason, d.denied, d.uid)
+                == (&denial.comm, &denial.hook, &denial.object, &denial.reason, denial.denied, denial.uid)
+        };
+        match folded.iter_mut().find(same) {
+            Some(newest) => newest.repeated += denial.repeated + 1,
+            None => folded.push(denial.clone()),
+        }
+    }
+    folded
+}
+
+fn text(denials: &[Denial], limit: usize, places: &Places, language: Language) -> String {
     let mut text = String::new();
     if denials.is_empty() {
         return format!("{}\n", language.pick("nothing of yours was denied", "拒否された操作はありません"));
     }
-    for denial in denials {
+    let own = folded(denials.iter().filter(|d| !is_bookkeeping(d)));
+    for denial in own.iter().take(limit) {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "{}  {} ({})", denial.time, denial.comm, denial.pid);
         let verdict = match (denial.denied, language) {
@@ -83,10 +107,22 @@ fn text(denials: &[Denial], places: &Places, language: Language) -> String {
         };
         let _ = writeln!(text, "  {verdict}: {} {}", denial.hook, denial.object);
         if denial.repeated > 0 {
-            let times = language.pick("more times since", "回、その後も繰り返し");
+            let times = language.pick("more times", "回、ほかにも");
             let _ = writeln!(text, "  {} {times}", denial.repeated);
         }
         let _ = writeln!(text, "  {}", reason(&denial.reason, language));
+    }
+    if own.len() > limit {
+        let (more, all) = (own.len() - limit, own.len());
+        let _ = match language {
+            Language::English => writeln!(text, "… {more} more kinds: sekisho why --limit {all}"),
+            Language::Japanese => writeln!(text, "… ほか {more} 種類: sekisho why --limit {all}"),
+        };
+    }
+    let lead =
+        language.pick("login bookkeeping that was denied, harmless", "ログイン処理の一部 (影響はありません)");
+    for denial in folded(denials.iter().filter(|d| is_bookkeeping(d))) {
+        let _ = writeln!(text, "({lead}: {} {} ×{})", denial.comm, denial.object, denial.repeated + 1);
     }
     advice(&mut text, places, language);
     text
@@ -157,6 +193,18 @@ fn reason(name: &str, language: Language) -> &'static str {
             "more has left on the screen than the node allows in an hour; wait, or take results out through the spool",
             "1時間に画面へ出せる量を超えました。時間をおくか、結果はスプールから持ち出してください",
         ),
+        "borrowed_name" => (
+            "a service would take you for somebody else: speak to it as yourself, without sudo or su",
+            "相手のサービスが別人と誤認します。sudo や su を使わず、自分のアカウントで接続してください",
+        ),
+        "unresolved" => (
+            "where this lands could not be found out (too deep, or nameless), so it counts as outside; use a shorter path in a workspace",
+            "書き込み先を特定できないため (深すぎる、または名前がない) 範囲外とみなします。作業領域内の浅い場所を使ってください",
+        ),
+        "other_home" => (
+            "this file has a second name that may lie outside; work on a copy: cp FILE COPY",
+            "このファイルには範囲外かもしれない別名 (ハードリンク) があります。コピーして作業してください: cp FILE COPY",
+        ),
         _ => ("the gate denied this", "関所が拒否しました"),
     };
     language.pick(english, japanese)
@@ -185,14 +233,36 @@ mod tests {
     fn the_denied_are_told_why_and_where_to_write_instead() {
         let places =
             Places { workspaces: vec!["/home/a".into()], spools: vec!["/var/spool/sekisho/demo".into()] };
-        let english = text(&[denial("outside_zones")], &places, Language::English);
+        let english = text(&[denial("outside_zones")], 10, &places, Language::English);
         for part in
             ["file_open", "`x`", "3 more times", "outside the places", "/home/a", "/var/spool/sekisho/demo"]
         {
             assert!(english.contains(part), "{part}: {english}");
         }
-        let japanese = text(&[denial("outside_zones")], &places, Language::Japanese);
+        let japanese = text(&[denial("outside_zones")], 10, &places, Language::Japanese);
         assert!(japanese.contains("許された場所の外") && japanese.contains("スプール"), "{japanese}");
+    }
+
+    #[test]
+    fn what_repeats_and_what_logins_do_hides_nothing() {
+        let real = denial("network");
+        let again = |pid| Denial { pid, ..denial("outside_zones") };
+        let su = |pid| Denial {
+            pid,
+            comm: "su".into(),
+            hook: "unix_stream_connect".into(),
+            object: "unix socket `/run/dbus/system_bus_socket`".into(),
+            repeated: 0,
+            ..denial("deputy")
+        };
+        let all: Vec<_> = (0..9).map(su).chain((0..20).map(again)).chain([real]).collect();
+        let shown = text(&all, 2, &Places::default(), Language::English);
+        assert_eq!(shown.matches("denied: file_open").count(), 2, "{shown}");
+        for part in ["  79 more times", "destination", "su unix socket", "×9"] {
+            assert!(shown.contains(part), "{part}: {shown}");
+        }
+        assert!(!shown.contains("more kinds"), "{shown}");
+        assert!(text(&all, 1, &Places::default(), Language::Japanese).contains("ほか 1 種類"));
     }
 
     #[test]
@@ -213,6 +283,9 @@ mod tests {
             "lockdown",
             "kernel_interface",
             "screen",
+            "borrowed_name",
+            "unresolved",
+            "other_home",
         ];
         for language in [Language::English, Language::Japanese] {
             let sentences: std::collections::BTreeSet<_> =
