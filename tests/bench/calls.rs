@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 const BATCHES: usize = 60;
 const CALLS: u64 = 100;
 /// How often a heavy call is made.
-const HEAVY: usize = 200;
+const HEAVY: usize = 60;
 
 /// Makes a call and returns the instructions between before and after it.
 type Call = Box<dyn FnMut() -> nix::Result<u64>>;

@@ -8,6 +8,7 @@
 mod calls;
 mod programs;
 mod subject;
+mod verdicts;
 
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
@@ -29,6 +30,10 @@ enum What {
     Calls(Who),
     /// Whole programs.
     Programs(Who),
+    /// Move things about for `verdicts`; as an unconfined root, started before the gate.
+    MoveThings,
+    /// Writes where something was inside a moment ago; as a confined process.
+    Verdicts,
 }
 
 /// Who is measured.
@@ -53,6 +58,8 @@ fn main() -> ExitCode {
         What::Prepare => calls::prepare(),
         What::Calls(who) => measured(&who, "calls", calls::measure),
         What::Programs(who) => measured(&who, "programs", programs::measure),
+        What::MoveThings => verdicts::move_things(),
+        What::Verdicts => verdicts::verdicts(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

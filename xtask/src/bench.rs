@@ -35,6 +35,9 @@ pub(crate) struct GateBench {
     /// Single system calls only: whole programs take some minutes more.
     #[arg(long)]
     calls: bool,
+    /// Only these subjects; may be repeated.
+    #[arg(long, value_name = "SUBJECT", value_parser = names())]
+    only: Vec<String>,
     /// One JSON object instead of tables.
     #[arg(long)]
     json: bool,
@@ -67,6 +70,10 @@ const WITH: &[Subject] = &[
     ("unconfined, service", Who::Root, &["--uid", SERVICE]),
     ("unconfined, exempt", Who::Officer, &[]),
 ];
+
+fn names() -> clap::builder::PossibleValuesParser {
+    BEFORE.iter().chain(WITH).map(|(name, ..)| *name).collect::<Vec<_>>().into()
+}
 
 /// One line of `sekisho-bench`.
 #[derive(Deserialize)]
@@ -101,13 +108,18 @@ impl GateBench {
 
     fn measure_all(&self, lab: &mut Lab, subjects: &[Subject], report: &mut Report) -> Result<()> {
         let kinds: &[&str] = if self.calls { &["calls"] } else { &["calls", "programs"] };
-        for (name, who, arguments) in subjects {
+        let wanted = |name: &str| self.only.is_empty() || self.only.iter().any(|only| only == name);
+        for (name, who, arguments) in subjects.iter().filter(|(name, ..)| wanted(name)) {
             for kind in kinds {
                 let measured = process::step(&format!("{kind}: {name}"), || {
                     let argv = [&[PROGRAM, *kind, "--name", name], *arguments].concat();
                     output(lab, *who, &argv)
                 })?;
-                let measured: Measured = serde_json::from_str(&measured).with_context(|| measured.clone())?;
+                // Late words of an earlier job may have come between.
+                let mut lines =
+                    measured.lines().filter_map(|line| serde_json::from_str::<Measured>(line).ok());
+                let measured =
+                    lines.next().with_context(|| format!("{name} said nothing usable: {measured}"))?;
                 report.add(&measured.kind, &measured.name, measured.costs);
             }
         }

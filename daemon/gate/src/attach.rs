@@ -253,6 +253,8 @@ pub fn load(path: &Path, pins: &Pins) -> Result<Loaded, AttachError> {
     for (name, offset) in &offsets {
         loader.override_global(name, offset, true);
     }
+    let sequence = kernel.rename_sequence(&fs::read_to_string("/proc/kallsyms").unwrap_or_default());
+    loader.override_global("RENAME_SEQUENCE", &sequence, true);
     for name in MAPS {
         loader.map_pin_path(name, pins.maps().join(name));
     }

@@ -48,6 +48,8 @@ const FIELDS: &[Wanted] = &[
     ("OFF_SB_ROOT", "super_block", "s_root", true),
     // Absent without CONFIG_AUDIT: then there is no login uid to judge by.
     ("OFF_TASK_LOGINUID", "task_struct", "loginuid.val", false),
+    // Absent: each task is asked for its mark, which costs more and says the same.
+    ("OFF_TASK_STORAGE", "task_struct", "bpf_storage", false),
     ("OFF_TASK_MM", "task_struct", "mm", true),
     ("OFF_TASK_TGID", "task_struct", "tgid", true),
     ("OFF_TASK_CRED", "task_struct", "cred", true),
@@ -113,6 +115,30 @@ impl Kernel {
     fn offset(&self, structure: &str, field: &str) -> Option<u32> {
         let types = self.btf.resolve_types_by_name(structure).ok()?;
         types.iter().filter(|t| matches!(t, Type::Struct(_))).find_map(|t| self.descend(t, field))
+    }
+
+    /// Where the sequence number of the kernel's `rename_lock` is, by its list of symbols; 0 when it does not say. The
+    /// kernel programs then walk each time.
+    #[must_use]
+    pub fn rename_sequence(&self, symbols: &str) -> u64 {
+        let types = self.btf.resolve_types_by_name("seqlock_t").unwrap_or_default();
+        let lock = types.iter().find_map(|t| match t {
+            Type::Typedef(named) => self.resolved(named),
+            _ => None,
+        });
+        let Some(within) = lock.and_then(|lock| self.descend(&lock, "seqcount.seqcount.sequence")) else {
+            return 0;
+        };
+        // Symbols of modules have a fourth word.
+        let mut found = symbols.lines().filter_map(|line| {
+            let words: Vec<_> = line.split_whitespace().collect();
+            let [address, _, "rename_lock"] = words[..] else { return None };
+            u64::from_str_radix(address, 16).ok().filter(|&address| address != 0)
+        });
+        match (found.next(), found.next()) {
+            (Some(address), None) => address + u64::from(within),
+            _ => 0,
+        }
     }
 
     /// Follows a dotted path through members; anonymous structures and unions are transparent.

@@ -132,7 +132,7 @@ impl Store {
     }
 
     fn write(&mut self, tables: &Tables, epoch: u32) -> Result<(), StoreError> {
-        self.config.set(epoch & 1, config(&tables.config), 0).map_err(on("CONFIG"))?;
+        self.config.set(epoch & 1, config(&tables.sealed_config()), 0).map_err(on("CONFIG"))?;
         self.screen.set(epoch & 1, budget_bytes(tables.screen), 0).map_err(on("SCREEN"))?;
         for &(device, inode, zone) in &tables.zones {
             self.zones.insert(node(device, inode, epoch), zone, 0).map_err(on("ZONES"))?;
@@ -241,12 +241,14 @@ fn destination(epoch: u32, protocol: u16, port: u16, address: [u8; 16]) -> [u8; 
 }
 
 fn config(config: &Config) -> [u8; size_of::<Config>()] {
-    let words = [config.flags, config.ranges_used]
+    let words = [config.flags, config.ranges_used, config.lowest, config.unused]
         .into_iter()
-        .chain(config.ranges.iter().flat_map(|r| [r.first, r.last]));
+        .chain(config.ranges.iter().flat_map(|r| [r.first, r.last]))
+        .flat_map(u32::to_ne_bytes)
+        .chain(config.filter.iter().copied().flat_map(u64::to_ne_bytes));
     let mut bytes = [0; size_of::<Config>()];
-    for (slot, word) in bytes.chunks_exact_mut(4).zip(words) {
-        slot.copy_from_slice(&word.to_ne_bytes());
+    for (slot, byte) in bytes.iter_mut().zip(words) {
+        *slot = byte;
     }
     bytes
 }

@@ -4,7 +4,7 @@
 use crate::screen::budget;
 use sekisho_abi::maps::{
     CONFIG_AUDIT, CONFIG_LISTEN_LOOPBACK, Config, RANGES, UNIX_KEPT, UNIX_LISTED, UNIX_PATH, UidRange,
-    ZONE_SPOOL, ZONE_WORKSPACE,
+    WHOLE_FILESYSTEM, ZONE_SPOOL, ZONE_WORKSPACE, filter_place,
 };
 use sekisho_abi::screen::Budget;
 use sekisho_policy::schema::{Destination, Gate, GateMode, ZoneKind};
@@ -38,6 +38,22 @@ pub struct Tables {
     pub screen: Budget,
     /// What could not be resolved, and what follows from it.
     pub warnings: Vec<String>,
+}
+
+impl Tables {
+    /// The switches, with what spares the kernel programs most of their look-ups.
+    #[must_use]
+    pub fn sealed_config(&self) -> Config {
+        let mut config = self.config;
+        let ranges = config.ranges.iter().take(config.ranges_used as usize).map(|range| range.first);
+        config.lowest = ranges.chain(self.confined.iter().copied()).min().unwrap_or(u32::MAX);
+        for &(device, inode, _) in &self.zones {
+            let number = if inode == WHOLE_FILESYSTEM { u64::from(device) } else { inode };
+            let (word, bit) = filter_place(number);
+            config.filter[word] |= bit;
+        }
+        config
+    }
 }
 
 /// A file as the kernel programs identify it.

@@ -4,6 +4,8 @@ use crate::{Answer, Reason, Subject, maps};
 
 /// File type bits of an inode's mode.
 pub const S_IFMT: u32 = 0o170_000;
+/// A directory.
+pub const S_IFDIR: u32 = 0o040_000;
 /// Socket.
 pub const S_IFSOCK: u32 = 0o140_000;
 /// Block device.
@@ -75,6 +77,17 @@ pub enum Place {
     Socket,
     /// Everything else.
     Outside,
+}
+
+/// A filesystem whose tree changes only through this kernel: no server, cluster or user-space program moves a directory
+/// behind its back.
+#[inline(always)]
+#[must_use]
+pub const fn changes_only_here(magic: u64) -> bool {
+    const EXT4: u64 = 0xef53;
+    const XFS: u64 = 0x5846_5342;
+    const BTRFS: u64 = 0x9123_683e;
+    matches!(magic, EXT4 | XFS | BTRFS | TMPFS)
 }
 
 /// What is done to it.
@@ -153,6 +166,13 @@ pub const fn place(object: &Object) -> Place {
         PROC if object.process_entry => Place::Session,
         _ => Place::Outside,
     }
+}
+
+/// Does it matter for reading where an object of this mode is? Only a device's answer can be no.
+#[inline(always)]
+#[must_use]
+pub const fn reading_depends_on_place(mode: u32) -> bool {
+    matches!(mode & S_IFMT, S_IFCHR | S_IFBLK)
 }
 
 /// May it?

@@ -44,8 +44,23 @@ pub struct Config {
     pub flags: u32,
     /// How many of `ranges` are used.
     pub ranges_used: u32,
+    /// No account below this one is confined.
+    pub lowest: u32,
+    /// Padding.
+    pub unused: u32,
     /// Inclusive uid ranges that are confined.
     pub ranges: [UidRange; RANGES],
+    /// One bit for each zone, see [`filter_place`]: what has none is no zone, and need not be looked up.
+    pub filter: [u64; FILTER_WORDS],
+}
+/// Words of the filter of zones.
+pub const FILTER_WORDS: usize = 32;
+/// The word and bit that stand for an inode number in the filter; a whole filesystem has its device number's.
+#[inline(always)]
+#[must_use]
+pub const fn filter_place(number: u64) -> (usize, u64) {
+    let folded = number ^ number >> 11 ^ number >> 22;
+    (folded as usize >> 6 & (FILTER_WORDS - 1), 1 << (folded & 63))
 }
 /// Record, but allow.
 pub const CONFIG_AUDIT: u32 = 1;
@@ -182,7 +197,8 @@ pub const COUNT_FALLBACK: u32 = 2;
 const _: () = {
     assert!(size_of::<Mark>() == 16);
     assert!(size_of::<SocketMark>() == 4);
-    assert!(size_of::<Config>() == 8 + 8 * RANGES);
+    assert!(size_of::<Config>() == 16 + 8 * RANGES + 8 * FILTER_WORDS);
+    assert!(FILTER_WORDS.is_power_of_two());
     assert!(size_of::<NodeKey>() == 16);
     assert!(size_of::<NumberKey>() == 16);
     assert!(size_of::<DestinationKey>() == 24);

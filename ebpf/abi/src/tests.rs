@@ -126,6 +126,14 @@ proptest! {
     }
 
     #[test]
+    fn where_a_file_is_matters_for_reading_only_when_it_is_a_device(who in confined(), object in object()) {
+        if !file::reading_depends_on_place(object.mode) {
+            prop_assert_eq!(file::decide(who, Act::Read, file::place(&object)), Reason::Allowed);
+            prop_assert_eq!(file::decide(who, Act::Read, file::Place::Outside), Reason::Allowed);
+        }
+    }
+
+    #[test]
     fn no_zone_turns_a_device_into_a_file(who in confined(), mut object in object(), zone in 0u32..3) {
         object.zone = zone;
         object.mode = file::S_IFBLK | (object.mode & 0o7777);

@@ -18,7 +18,7 @@ offsets! {
     OFF_DENTRY_PARENT; OFF_DENTRY_INODE; OFF_DENTRY_NAME;
     OFF_INODE_SB; OFF_INODE_INO; OFF_INODE_MODE; OFF_INODE_UID; OFF_INODE_RDEV;
     OFF_SB_DEV; OFF_SB_MAGIC; OFF_SB_FLAGS; OFF_SB_ROOT;
-    OFF_TASK_LOGINUID; OFF_TASK_MM; OFF_TASK_TGID; OFF_TASK_CRED;
+    OFF_TASK_LOGINUID; OFF_TASK_STORAGE; OFF_TASK_MM; OFF_TASK_TGID; OFF_TASK_CRED;
     OFF_MM_EXE_FILE;
     OFF_CRED_UID; OFF_CRED_EUID;
     OFF_SOCKET_SK;
@@ -31,6 +31,17 @@ offsets! {
     OFF_IPC_CUID;
     OFF_PATH_DENTRY;
     OFF_KEY_UID; OFF_KEY_TYPE; OFF_KEY_TYPE_NAME;
+}
+
+/// Where the sequence number of the kernel's `rename_lock` is; 0 when the kernel does not say.
+#[unsafe(no_mangle)]
+pub static RENAME_SEQUENCE: u64 = 0;
+
+/// See [`RENAME_SEQUENCE`].
+#[inline(always)]
+pub fn rename_sequence() -> u64 {
+    // SAFETY: a static of this object; volatile because the loader rewrites it after compilation.
+    unsafe { read_volatile(&raw const RENAME_SEQUENCE) }
 }
 
 /// Bounds of loops. Here and not in the code, so that the compiler cannot unroll them into megabytes; the verifier

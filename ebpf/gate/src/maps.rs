@@ -55,6 +55,15 @@ pub static SOCKETS: Storage<
     { (BPF_F_NO_PREALLOC | BPF_F_CLONE) as usize },
 > = Storage::new();
 
+/// With each directory: the zone it lies in, and for how long that holds. Written and read as one word.
+#[unsafe(link_section = ".maps")]
+#[unsafe(no_mangle)]
+pub static PLACES: Storage<
+    u64,
+    { bpf_map_type::BPF_MAP_TYPE_INODE_STORAGE as usize },
+    { BPF_F_NO_PREALLOC as usize },
+> = Storage::new();
+
 /// One number: the epoch in force.
 #[map]
 pub static EPOCH: Array<u32> = Array::with_max_entries(1, 0);

@@ -1,7 +1,8 @@
 //! Who is confined.
 
 use crate::layout::{
-    self, ABSENT, LOOP_RANGES, OFF_MM_EXE_FILE, OFF_TASK_LOGINUID, OFF_TASK_MM, field, setting,
+    self, ABSENT, LOOP_RANGES, OFF_CRED_UID, OFF_MM_EXE_FILE, OFF_TASK_CRED, OFF_TASK_LOGINUID, OFF_TASK_MM,
+    OFF_TASK_STORAGE, field, setting,
 };
 use crate::maps::{CONFIG, EPOCH, LOCKED, LOCKS, NUMBERS, TASKS, TRANSPORTS, count};
 use aya_ebpf::bindings::{BPF_LOCAL_STORAGE_GET_F_CREATE, task_struct};
@@ -105,10 +106,23 @@ fn word_on(uid: u32, epoch: u32) -> u32 {
             break;
         }
         if uid >= range.first && uid <= range.last {
-            return UID_CONFINED;
+            return in_range(uid, epoch);
         }
     }
     0
+}
+
+/// An account of a range that no list names. A reload removes the entries of the epoch it ends: whoever still asks
+/// about that one must not take an exempt account for a confined one, because a mark is for good.
+#[inline(always)]
+fn in_range(uid: u32, asked: u32) -> u32 {
+    let now = epoch();
+    if now == asked {
+        return UID_CONFINED;
+    }
+    let key = NumberKey { number: u64::from(uid), epoch: now, kind: NUMBER_UID };
+    // SAFETY: values are plain numbers.
+    unsafe { NUMBERS.get(&key) }.copied().unwrap_or(UID_CONFINED)
 }
 
 /// Is the current task inside a confined cgroup?
@@ -145,12 +159,18 @@ pub fn belongs(epoch: u32) -> bool {
     })
 }
 
+/// The account the current task's session belongs to.
+#[inline(always)]
+fn session_account() -> u32 {
+    let login = login_uid();
+    if login == u32::MAX { current_uid() } else { login }
+}
+
 /// Writes the mark.
 #[inline(always)]
 pub unsafe fn confine(mark: *mut Mark, role: u32) {
-    let login = login_uid();
     unsafe {
-        (*mark).account = if login == u32::MAX { current_uid() } else { login };
+        (*mark).account = session_account();
         (*mark).session = 0;
         (*mark).flags = MARK_CONFINED | role;
     }
@@ -181,13 +201,47 @@ fn locked_by_name(account: u32, uid: u32) -> bool {
     held(LOCK_EVERYONE, 0) || held(LOCK_ACCOUNT, account) || held(LOCK_ACCOUNT, uid)
 }
 
+/// Has the current task certainly no mark? The pointer to its storage is read here, not asked for through a helper
+/// that under contention finds nothing where there is something: null means that nothing was ever stored.
+#[inline(always)]
+fn without_storage(task: *const u8) -> bool {
+    // SAFETY: a field of the current task.
+    setting(&raw const OFF_TASK_STORAGE) != ABSENT
+        && unsafe { field::<u64>(task, &raw const OFF_TASK_STORAGE) } == 0
+}
+
+/// Is the real uid of the current task below every confined one? Then no rule confines a task without a mark, except
+/// those that exec asks in addition.
+#[inline(always)]
+fn below_all_confined(task: *const u8) -> bool {
+    // SAFETY: fields of the current task; null is checked.
+    unsafe {
+        let cred: *const u8 = field(task, &raw const OFF_TASK_CRED);
+        if cred.is_null() {
+            return false;
+        }
+        let uid: u32 = field(cred, &raw const OFF_CRED_UID);
+        config(epoch()).is_some_and(|config| uid < config.lowest)
+    }
+}
+
 /// Who acts. An unmarked task whose real uid is confined is marked on the spot; when the mark cannot be read, uid,
 /// login uid and cgroup decide: never "unconfined" by accident.
 #[inline(always)]
 pub fn current(epoch: u32) -> Subject {
+    let task = current_task();
+    if without_storage(task) {
+        if below_all_confined(task) { Subject::FREE } else { unmarked(epoch) }
+    } else {
+        judged(task, epoch)
+    }
+}
+
+#[inline(always)]
+fn judged(task: *const u8, epoch: u32) -> Subject {
     // SAFETY: the task is the kernel's own pointer; the storage is checked for null.
     unsafe {
-        let mark = mark_of(current_task(), true);
+        let mark = mark_of(task, true);
         if mark.is_null() {
             count(COUNT_FALLBACK);
             let locked = locked(login_uid());
@@ -197,19 +251,48 @@ pub fn current(epoch: u32) -> Subject {
         if subject.confined {
             return Subject { locked: locked((*mark).account), ..subject };
         }
-        if account(current_uid(), epoch).0 {
+    }
+    unmarked(epoch)
+}
+
+#[inline(always)]
+fn unmarked(epoch: u32) -> Subject {
+    if mark_if_confined(epoch) == 0 {
+        return Subject::FREE;
+    }
+    Subject { locked: locked(session_account()), ..Subject::CONFINED }
+}
+
+/// Marks the current task if its real uid is confined: 1, else 0. Without room for the mark it is confined none the
+/// less. Rare, so a program of its own.
+#[inline(never)]
+fn mark_if_confined(epoch: u32) -> u32 {
+    if !account(current_uid(), epoch).0 {
+        return 0;
+    }
+    // SAFETY: the task is the kernel's own pointer; the storage is checked for null.
+    unsafe {
+        let mark = mark_of(current_task(), true);
+        if mark.is_null() {
+            count(COUNT_FALLBACK);
+        } else if (*mark).flags & MARK_CONFINED == 0 {
             confine(mark, 0);
-            return Subject { locked: locked((*mark).account), ..Subject::CONFINED };
         }
     }
-    Subject::FREE
+    1
 }
 
 /// Who acts, and the policy to judge by; `None` for somebody the gate does not judge.
 #[inline(always)]
 pub fn confined() -> Option<(Subject, Policy)> {
+    let task = current_task();
+    let bare = without_storage(task);
+    // Most tasks are like this, and pay no more.
+    if bare && below_all_confined(task) {
+        return None;
+    }
     let policy = policy();
-    let who = current(policy.epoch);
+    let who = if bare { unmarked(policy.epoch) } else { judged(task, policy.epoch) };
     if who.confined { Some((who, policy)) } else { None }
 }
 

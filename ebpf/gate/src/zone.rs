@@ -1,33 +1,137 @@
 //! Where a write lands: the walk from an object up its parents, and what is known about the object itself.
 //!
-//! Objects are matched, not paths: symlinks, bind mounts, `/proc/PID/root` and mount namespaces change nothing.
+//! Objects are matched, not paths: symlinks, bind mounts, `/proc/PID/root` and mount namespaces change nothing. What a
+//! walk found is kept with the directory it began at, and believed only while no rename can have changed it.
 
 use crate::layout::{
     LOOP_DEPTH, OFF_DENTRY_INODE, OFF_DENTRY_NAME, OFF_DENTRY_PARENT, OFF_INODE_INO, OFF_INODE_MODE,
     OFF_INODE_RDEV, OFF_INODE_SB, OFF_INODE_UID, OFF_SB_DEV, OFF_SB_FLAGS, OFF_SB_MAGIC, OFF_SB_ROOT, field,
-    setting,
+    rename_sequence, setting,
 };
-use crate::maps::{NUMBERS, ZONES};
-use crate::subject::account;
-use aya_ebpf::helpers::{bpf_get_current_pid_tgid, bpf_probe_read_kernel};
-use sekisho_abi::file::{Object, PROC, Place, S_IFCHR, S_IFMT, place};
-use sekisho_abi::maps::{NUMBER_DEVICE, NodeKey, NumberKey, WHOLE_FILESYSTEM};
+use crate::maps::{NUMBERS, PLACES, ZONES};
+use crate::subject::{account, config};
+use aya_ebpf::bindings::BPF_LOCAL_STORAGE_GET_F_CREATE;
+use aya_ebpf::helpers::{bpf_get_current_pid_tgid, bpf_inode_storage_get, bpf_jiffies64, bpf_probe_read_kernel};
+use core::ptr::{null_mut, read_volatile, write_volatile};
+use sekisho_abi::file::{
+    Act, Object, PROC, Place, S_IFCHR, S_IFDIR, S_IFMT, changes_only_here, place, reading_depends_on_place,
+};
+use sekisho_abi::maps::{Config, NUMBER_DEVICE, NodeKey, NumberKey, WHOLE_FILESYSTEM, filter_place};
 
-/// The zone a dentry lies in, 0 for none. Too deep is none.
-#[inline(never)]
-unsafe fn zone_of(dentry: *const u8, device: u32, epoch: u32) -> u32 {
+/// May there be a zone under this number? Spares most look-ups.
+#[inline(always)]
+fn filtered(config: &Config, number: u64) -> bool {
+    let (word, bit) = filter_place(number);
+    config.filter.get(word).is_some_and(|present| present & bit != 0)
+}
+
+/// The zone an object lies in, 0 for none.
+///
+/// # Safety
+/// `dentry` and `inode` come from the kernel, belong together and are not null.
+#[inline(always)]
+unsafe fn zone_of(dentry: *const u8, inode: *const u8, directory: bool, sb: *const u8, epoch: u32) -> u32 {
+    let Some(config) = config(epoch) else { return 0 };
     unsafe {
-        let whole = NodeKey { device, epoch, inode: WHOLE_FILESYSTEM };
-        if let Some(zone) = ZONES.get(&whole) {
-            return *zone;
+        let device: u32 = field(sb, &raw const OFF_SB_DEV);
+        if filtered(config, u64::from(device)) {
+            let whole = NodeKey { device, epoch, inode: WHOLE_FILESYSTEM };
+            if let Some(zone) = ZONES.get(&whole) {
+                return *zone;
+            }
         }
-        let mut at = dentry;
+        let mut home = dentry;
+        let mut home_inode = inode;
+        if !directory {
+            // A single file may be a zone; otherwise its directory decides.
+            let own: u64 = field(inode, &raw const OFF_INODE_INO);
+            if filtered(config, own) {
+                if let Some(zone) = ZONES.get(&NodeKey { device, epoch, inode: own }) {
+                    return *zone;
+                }
+            }
+            home = field(dentry, &raw const OFF_DENTRY_PARENT);
+            if home.is_null() || home == dentry {
+                return 0;
+            }
+            home_inode = field(home, &raw const OFF_DENTRY_INODE);
+            if home_inode.is_null() {
+                return 0;
+            }
+        }
+        let kept = kept_verdict(sb, epoch);
+        if kept == 0 {
+            return walk(home, device, epoch);
+        }
+        let slot = place_slot(home_inode, 0);
+        if !slot.is_null() {
+            // One load: the verdict and what it holds for are never of two writers.
+            let word = read_volatile(slot);
+            if word & !ZONE_BITS == kept {
+                return (word & ZONE_BITS) as u32;
+            }
+        }
+        let zone = walk(home, device, epoch);
+        let slot = place_slot(home_inode, u64::from(BPF_LOCAL_STORAGE_GET_F_CREATE));
+        if !slot.is_null() {
+            write_volatile(slot, kept | u64::from(zone) & ZONE_BITS);
+        }
+        zone
+    }
+}
+
+/// What is kept with a directory.
+#[inline(always)]
+unsafe fn place_slot(inode: *const u8, flags: u64) -> *mut u64 {
+    unsafe { bpf_inode_storage_get(PLACES.as_ptr(), inode.cast_mut().cast(), null_mut(), flags).cast() }
+}
+
+/// What a verdict is kept under; 0 when none may be.
+///
+/// A directory is in one place of its tree, and no directory changes its place without the kernel taking its
+/// `rename_lock`: whoever renames, on whatever filesystem, before and after. So the verdict of a walk that began under
+/// an even sequence number holds for as long as the number is the same. On filesystems whose tree others change behind
+/// the kernel's back nothing is kept. The epoch makes a reload forget everything; the time (minutes) is there so that
+/// nobody can wait, or rename, until the sequence number comes round again.
+#[inline(always)]
+unsafe fn kept_verdict(sb: *const u8, epoch: u32) -> u64 {
+    let at = rename_sequence();
+    if at == 0 {
+        return 0;
+    }
+    unsafe {
+        let magic: u64 = field(sb, &raw const OFF_SB_MAGIC);
+        if !changes_only_here(magic) {
+            return 0;
+        }
+        let Ok(sequence) = bpf_probe_read_kernel(at as *const u32) else { return 0 };
+        if sequence & 1 != 0 {
+            return 0;
+        }
+        let time = bpf_jiffies64() >> 16 & 0x3fff;
+        u64::from(sequence) << 32 | time << 18 | u64::from(epoch & 0xfff) << 6 | KEPT
+    }
+}
+
+/// Marks a word that was written.
+const KEPT: u64 = 1 << 5;
+/// The zone's bits of a word.
+const ZONE_BITS: u64 = KEPT - 1;
+
+/// The walk up from a directory. Too deep is no zone.
+#[inline(never)]
+unsafe fn walk(directory: *const u8, device: u32, epoch: u32) -> u32 {
+    let Some(config) = config(epoch) else { return 0 };
+    unsafe {
+        let mut at = directory;
         for _ in 0..setting(&raw const LOOP_DEPTH) {
             let inode: *const u8 = field(at, &raw const OFF_DENTRY_INODE);
             if !inode.is_null() {
-                let key = NodeKey { device, epoch, inode: field(inode, &raw const OFF_INODE_INO) };
-                if let Some(zone) = ZONES.get(&key) {
-                    return *zone;
+                let inode: u64 = field(inode, &raw const OFF_INODE_INO);
+                if filtered(config, inode) {
+                    if let Some(zone) = ZONES.get(&NodeKey { device, epoch, inode }) {
+                        return *zone;
+                    }
                 }
             }
             let parent: *const u8 = field(at, &raw const OFF_DENTRY_PARENT);
@@ -118,7 +222,7 @@ unsafe fn object(dentry: *const u8, inode: *const u8, epoch: u32) -> Object {
         if sb.is_null() {
             return object;
         }
-        object.zone = zone_of(dentry, field(sb, &raw const OFF_SB_DEV), epoch);
+        object.zone = zone_of(dentry, inode, kind == S_IFDIR, sb, epoch);
         if object.zone != 0 {
             return object;
         }
@@ -149,6 +253,25 @@ pub unsafe fn place_of(dentry: *const u8, epoch: u32) -> Place {
     unsafe {
         let inode: *const u8 = field(dentry, &raw const OFF_DENTRY_INODE);
         if inode.is_null() { Place::Outside } else { place(&object(dentry, inode, epoch)) }
+    }
+}
+
+/// Where an object is that is opened: for reading, as far as it matters.
+///
+/// # Safety
+/// `dentry` comes from the kernel and is not null.
+#[inline(always)]
+pub unsafe fn place_of_opened(dentry: *const u8, act: Act, epoch: u32) -> Place {
+    unsafe {
+        let inode: *const u8 = field(dentry, &raw const OFF_DENTRY_INODE);
+        if inode.is_null() {
+            return Place::Outside;
+        }
+        let mode = u32::from(field::<u16>(inode, &raw const OFF_INODE_MODE));
+        if matches!(act, Act::Read) && !reading_depends_on_place(mode) {
+            return Place::Outside;
+        }
+        place(&object(dentry, inode, epoch))
     }
 }
 

@@ -127,3 +127,26 @@ fn in_lockdown_the_gate_and_the_airlock_still_answer_and_nobody_else() {
         [UNIX_KEPT, UNIX_KEPT, UNIX_LISTED]
     );
 }
+
+#[test]
+fn what_spares_the_kernel_a_look_up_never_hides_a_zone_or_a_confined_account() {
+    let tables = Tables {
+        zones: (1..2000).map(|n| (8, n * 131, ZONE_WORKSPACE)).chain([(2053, 0, ZONE_SPOOL)]).collect(),
+        confined: vec![900],
+        ..Tables::default()
+    };
+    let config = tables.sealed_config();
+    for &(device, inode, _) in &tables.zones {
+        let (word, bit) = filter_place(if inode == 0 { u64::from(device) } else { inode });
+        assert_ne!(config.filter[word] & bit, 0, "zone {device}:{inode}");
+    }
+    assert_eq!(config.lowest, 900);
+    let mut ranged = Tables::default();
+    assert_eq!(ranged.sealed_config().lowest, u32::MAX);
+    ranged.config.ranges[0] = UidRange { first: 1000, last: 2000 };
+    ranged.config.ranges[1] = UidRange { first: 5, last: 6 };
+    ranged.config.ranges_used = 1;
+    assert_eq!(ranged.sealed_config().lowest, 1000);
+    ranged.config.ranges_used = 2;
+    assert_eq!(ranged.sealed_config().lowest, 5);
+}

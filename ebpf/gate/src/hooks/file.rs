@@ -4,7 +4,7 @@ use crate::layout::{OFF_FILE_DENTRY, OFF_FILE_MODE, OFF_PATH_DENTRY, OFF_SOCKET_
 use crate::record;
 use crate::socket::judge_use;
 use crate::subject::{Policy, confined};
-use crate::zone::place_of;
+use crate::zone::{place_of, place_of_opened};
 use aya_ebpf::helpers::bpf_sock_from_file;
 use core::ptr::null;
 use sekisho_abi::file::{Act, Place, decide, decide_control};
@@ -29,7 +29,12 @@ hook!(file_open, ctx, {
         }
         let mode: u32 = field(file, &raw const OFF_FILE_MODE);
         let act = if mode & FMODE_WRITE != 0 { Act::Write } else { Act::Read };
-        record::file(Hook::FileOpen, decide(who, act, place_of(dentry, policy.epoch)), policy, dentry)
+        record::file(
+            Hook::FileOpen,
+            decide(who, act, place_of_opened(dentry, act, policy.epoch)),
+            policy,
+            dentry,
+        )
     }
 });
 

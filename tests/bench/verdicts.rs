@@ -1,0 +1,216 @@
+//! What was inside a moment ago and is not any more. A verdict the gate keeps must never outlive the place it is about.
+//!
+//! A confined process asks, an unconfined one moves things; they talk through two pipes in a workspace.
+
+use anyhow::{Context as _, Result, bail, ensure};
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, OFlag, RenameFlags, open, openat, renameat2};
+use nix::mount::{MsFlags, mount, umount};
+use nix::sys::stat::{Mode, umask};
+use nix::sys::uio::pwrite;
+use nix::unistd::mkfifo;
+use std::fs::{self, File};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::process::Command;
+
+/// In a workspace, and outside every zone; both on the same filesystem.
+const INSIDE: &str = "/tmp/sekisho-verdicts";
+const OUTSIDE: &str = "/home/outside/sekisho-verdicts";
+const ASK: &str = "/tmp/sekisho-verdicts-ask";
+const ANSWER: &str = "/tmp/sekisho-verdicts-answer";
+const POLICY: &str = "/etc/sekisho/policy.d/96-verdicts.toml";
+
+/// A name, what is done, and how it is taken back.
+type Move = (&'static str, fn() -> Result<()>, fn() -> Result<()>);
+
+/// What is moved, and back.
+const MOVES: &[Move] = &[
+    ("directory moved out", || moved("deep/2/3", "3"), || moved_back("3", "deep/2/3")),
+    ("directory above it moved out", || moved("deep", "deep"), || moved_back("deep", "deep")),
+    ("directory exchanged", exchange, exchange),
+    ("policy reloaded", || policy(false), || policy(true)),
+    ("linked out and unlinked", linked_out, || Ok(())),
+    ("mounted over", mounted_over, || Ok(umount(&inside("mounted"))?)),
+];
+
+fn inside(name: &str) -> std::path::PathBuf {
+    Path::new(INSIDE).join(name)
+}
+
+fn outside(name: &str) -> std::path::PathBuf {
+    Path::new(OUTSIDE).join(name)
+}
+
+fn moved(from: &str, to: &str) -> Result<()> {
+    Ok(fs::rename(inside(from), outside(to))?)
+}
+
+fn moved_back(from: &str, to: &str) -> Result<()> {
+    Ok(fs::rename(outside(from), inside(to))?)
+}
+
+fn exchange() -> Result<()> {
+    let flags = RenameFlags::RENAME_EXCHANGE;
+    Ok(renameat2(AT_FDCWD, &inside("exchanged"), AT_FDCWD, &outside("exchanged"), flags)?)
+}
+
+fn linked_out() -> Result<()> {
+    fs::hard_link(inside("linked/file"), outside("linked"))?;
+    Ok(fs::remove_file(inside("linked/file"))?)
+}
+
+fn mounted_over() -> Result<()> {
+    let (from, to) = (outside("mounted"), inside("mounted"));
+    Ok(mount(Some(&from), &to, None::<&str>, MsFlags::MS_BIND, None::<&str>)?)
+}
+
+/// Is the extra directory a workspace?
+fn policy(listed: bool) -> Result<()> {
+    if listed {
+        let extra = outside("listed");
+        let text = format!("version = 1\n\n[[gate.zone]]\npath = {extra:?}\nkind = \"workspace\"\n");
+        fs::write(POLICY, text)?;
+    } else {
+        fs::remove_file(POLICY)?;
+    }
+    reload()
+}
+
+/// Sends the gate the signal and waits for its word that the new policy is in force.
+fn reload() -> Result<()> {
+    let applied = || -> Result<usize> {
+        let journal = Command::new("journalctl")
+            .args(["--boot", "--unit=sekisho-gate.service", "--output=cat"])
+            .output()?;
+        Ok(String::from_utf8_lossy(&journal.stdout).matches("policy reloaded").count())
+    };
+    let before = applied()?;
+    ensure!(Command::new("systemctl").args(["reload", "sekisho-gate.service"]).status()?.success());
+    for _ in 0..600 {
+        if applied()? > before {
+            return Ok(());
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    bail!("the gate did not reload its policy")
+}
+
+/// The unconfined side: prepares the ground before the gate starts, says `ready`, then does what it is asked for.
+pub(crate) fn move_things() -> Result<()> {
+    umask(Mode::empty());
+    for place in ["deep/2/3", "exchanged", "linked", "mounted"] {
+        fs::create_dir_all(inside(place))?;
+        fs::write(inside(place).join("file"), "inside")?;
+    }
+    for place in ["exchanged", "listed", "mounted"] {
+        fs::create_dir_all(outside(place))?;
+        fs::write(outside(place).join("file"), "outside")?;
+    }
+    fs::write(
+        POLICY,
+        format!("version = 1\n\n[[gate.zone]]\npath = \"{OUTSIDE}/listed\"\nkind = \"workspace\"\n"),
+    )?;
+    for pipe in [ASK, ANSWER] {
+        mkfifo(pipe, Mode::from_bits_truncate(0o666))?;
+    }
+    println!("ready");
+    loop {
+        for line in BufReader::new(File::open(ASK)?).lines() {
+            let line = line?;
+            let (back, name) = line.split_once(' ').context("an order has two words")?;
+            let (_, there, again) = MOVES.iter().find(|(n, ..)| *n == name).context("an unknown order")?;
+            let done = if back == "back" { again() } else { there() };
+            let word = done.map_or_else(|error| format!("{error:#}\n"), |()| "done\n".into());
+            File::options().write(true).open(ANSWER)?.write_all(word.as_bytes())?;
+        }
+    }
+}
+
+fn order(direction: &str, name: &str) -> Result<()> {
+    File::options().write(true).open(ASK)?.write_all(format!("{direction} {name}\n").as_bytes())?;
+    let mut word = String::new();
+    BufReader::new(File::open(ANSWER)?).read_line(&mut word)?;
+    ensure!(word == "done\n", "{direction} {name}: {word}");
+    Ok(())
+}
+
+/// A file to write to: one descriptor for the file, one for its directory, both opened while it was inside.
+struct Target {
+    file: OwnedFd,
+    directory: OwnedFd,
+}
+
+impl Target {
+    fn open(place: &Path) -> Result<Self> {
+        let directory = open(place, OFlag::O_RDONLY | OFlag::O_DIRECTORY, Mode::empty())?;
+        let file = openat(&directory, "file", OFlag::O_WRONLY, Mode::empty())?;
+        Ok(Self { file, directory })
+    }
+
+    /// Writes, opens again for writing, makes and removes a name: so often that whatever is kept is kept.
+    fn use_it(&self) -> nix::Result<()> {
+        for _ in 0..3 {
+            pwrite(&self.file, b"x", 0)?;
+            openat(&self.directory, "file", OFlag::O_WRONLY, Mode::empty())?;
+            openat(&self.directory, "new", OFlag::O_WRONLY | OFlag::O_CREAT, Mode::S_IRWXU)?;
+            nix::unistd::unlinkat(&self.directory, "new", nix::unistd::UnlinkatFlags::NoRemoveDir)?;
+        }
+        Ok(())
+    }
+
+    /// Every way of writing, and what came of it.
+    fn refused(&self) -> [(&'static str, Option<Errno>); 3] {
+        let made = openat(&self.directory, "new", OFlag::O_WRONLY | OFlag::O_CREAT, Mode::S_IRWXU);
+        [
+            ("write", pwrite(&self.file, b"y", 0).err()),
+            ("open", openat(&self.directory, "file", OFlag::O_WRONLY, Mode::empty()).err()),
+            ("create", made.err()),
+        ]
+    }
+}
+
+/// The confined side: one line for each way in which a kept verdict could be out of date.
+pub(crate) fn verdicts() -> Result<()> {
+    let mut wrong = 0;
+    let mut claim = |name: &str, what: &str, actual: Option<Errno>, expected: Option<Errno>| {
+        let holds = actual == expected;
+        wrong += u32::from(!holds);
+        let mark = if holds { "ok" } else { "WRONG" };
+        println!("{mark}: {name}: {what}: {}", actual.map_or("allowed".into(), |errno| format!("{errno:?}")));
+    };
+    for (name, place) in [
+        ("directory moved out", inside("deep/2/3")),
+        ("directory above it moved out", inside("deep/2/3")),
+        ("directory exchanged", inside("exchanged")),
+        ("policy reloaded", outside("listed")),
+    ] {
+        let target = Target::open(&place).with_context(|| format!("{name}: {}", place.display()))?;
+        claim(name, "before", target.use_it().err(), None);
+        order("there", name)?;
+        for (what, errno) in target.refused() {
+            claim(name, what, errno, Some(Errno::EPERM));
+        }
+        if name == "directory exchanged" {
+            let now = Target::open(&place).and_then(|target| Ok(target.use_it()?)).err();
+            claim(name, "what came in", now.map(|_| Errno::EPERM), None);
+        }
+        order("back", name)?;
+        claim(name, "after", target.use_it().err(), None);
+    }
+    // Here the name leads elsewhere afterwards, and the descriptor does not.
+    for (name, place, after) in [
+        ("linked out and unlinked", inside("linked"), outside("linked")),
+        ("mounted over", inside("mounted"), inside("mounted/file")),
+    ] {
+        let target = Target::open(&place).with_context(|| format!("{name}: {}", place.display()))?;
+        claim(name, "before", target.use_it().err(), None);
+        order("there", name)?;
+        let opened = open(&after, OFlag::O_WRONLY, Mode::empty()).err();
+        claim(name, "open", opened, Some(Errno::EPERM));
+        order("back", name)?;
+    }
+    ensure!(wrong == 0, "{wrong} verdicts were wrong");
+    Ok(())
+}
