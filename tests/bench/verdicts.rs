@@ -2,7 +2,7 @@
 //!
 //! A confined process asks, an unconfined one moves things; they talk through two pipes in a workspace.
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, RenameFlags, open, openat, renameat2};
 use nix::mount::{MsFlags, mount, umount};
@@ -78,23 +78,11 @@ fn policy(listed: bool) -> Result<()> {
     reload()
 }
 
-/// Sends the gate the signal and waits for its word that the new policy is in force.
+/// Returns when the new policy is in force.
 fn reload() -> Result<()> {
-    let applied = || -> Result<usize> {
-        let journal = Command::new("journalctl")
-            .args(["--boot", "--unit=sekisho-gate.service", "--output=cat"])
-            .output()?;
-        Ok(String::from_utf8_lossy(&journal.stdout).matches("policy reloaded").count())
-    };
-    let before = applied()?;
-    ensure!(Command::new("systemctl").args(["reload", "sekisho-gate.service"]).status()?.success());
-    for _ in 0..600 {
-        if applied()? > before {
-            return Ok(());
-        }
-        std::thread::sleep(std::time::Duration::from_millis(50));
-    }
-    bail!("the gate did not reload its policy")
+    let output = Command::new("sekisho").args(["policy", "apply"]).output()?;
+    ensure!(output.status.success(), "sekisho policy apply: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
 }
 
 /// The unconfined side: prepares the ground before the gate starts, says `ready`, then does what it is asked for.
