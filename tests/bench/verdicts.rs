@@ -104,22 +104,26 @@ pub(crate) fn move_things() -> Result<()> {
         mkfifo(pipe, Mode::from_bits_truncate(0o666))?;
     }
     println!("ready");
-    loop {
-        for line in BufReader::new(File::open(ASK)?).lines() {
-            let line = line?;
-            let (back, name) = line.split_once(' ').context("an order has two words")?;
-            let (_, there, again) = MOVES.iter().find(|(n, ..)| *n == name).context("an unknown order")?;
-            let done = if back == "back" { again() } else { there() };
-            let word = done.map_or_else(|error| format!("{error:#}\n"), |()| "done\n".into());
-            File::options().write(true).open(ANSWER)?.write_all(word.as_bytes())?;
-        }
+    // Open for both, so that it never ends between two orders.
+    let orders = File::options().read(true).write(true).open(ASK)?;
+    for line in BufReader::new(orders).lines() {
+        let line = line?;
+        let (back, name) = line.split_once(' ').context("an order has two words")?;
+        let (_, there, again) = MOVES.iter().find(|(n, ..)| *n == name).context("an unknown order")?;
+        let done = if back == "back" { again() } else { there() };
+        let word = done.map_or_else(|error| format!("{error:#}\n"), |()| "done\n".into());
+        File::options().write(true).open(ANSWER)?.write_all(word.as_bytes())?;
     }
+    Ok(())
 }
 
 fn order(direction: &str, name: &str) -> Result<()> {
     File::options().write(true).open(ASK)?.write_all(format!("{direction} {name}\n").as_bytes())?;
     let mut word = String::new();
-    BufReader::new(File::open(ANSWER)?).read_line(&mut word)?;
+    // Nothing: whoever wrote the answer before had not closed it yet.
+    while word.is_empty() {
+        BufReader::new(File::open(ANSWER)?).read_line(&mut word)?;
+    }
     ensure!(word == "done\n", "{direction} {name}: {word}");
     Ok(())
 }

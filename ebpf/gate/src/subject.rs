@@ -230,26 +230,25 @@ fn below_all_confined(task: *const u8) -> bool {
 #[inline(always)]
 pub fn current(epoch: u32) -> Subject {
     let task = current_task();
-    if without_storage(task) {
-        if below_all_confined(task) { Subject::FREE } else { unmarked(epoch) }
-    } else {
-        judged(task, epoch)
-    }
+    let bare = without_storage(task);
+    if bare && below_all_confined(task) { Subject::FREE } else { judged(task, bare, epoch) }
 }
 
 #[inline(always)]
-fn judged(task: *const u8, epoch: u32) -> Subject {
-    // SAFETY: the task is the kernel's own pointer; the storage is checked for null.
-    unsafe {
-        let mark = mark_of(task, true);
-        if mark.is_null() {
-            count(COUNT_FALLBACK);
-            let locked = locked(login_uid());
-            return Subject { confined: belongs(epoch), transport: false, locked };
-        }
-        let subject = subject_of(mark);
-        if subject.confined {
-            return Subject { locked: locked((*mark).account), ..subject };
+fn judged(task: *const u8, bare: bool, epoch: u32) -> Subject {
+    if !bare {
+        // SAFETY: the task is the kernel's own pointer; the storage is checked for null.
+        unsafe {
+            let mark = mark_of(task, true);
+            if mark.is_null() {
+                count(COUNT_FALLBACK);
+                let locked = locked(login_uid());
+                return Subject { confined: belongs(epoch), transport: false, locked };
+            }
+            let subject = subject_of(mark);
+            if subject.confined {
+                return Subject { locked: locked((*mark).account), ..subject };
+            }
         }
     }
     unmarked(epoch)
@@ -292,7 +291,7 @@ pub fn confined() -> Option<(Subject, Policy)> {
         return None;
     }
     let policy = policy();
-    let who = if bare { unmarked(policy.epoch) } else { judged(task, policy.epoch) };
+    let who = judged(task, bare, policy.epoch);
     if who.confined { Some((who, policy)) } else { None }
 }
 

@@ -11,7 +11,9 @@ use crate::layout::{
 use crate::maps::{NUMBERS, PLACES, ZONES};
 use crate::subject::{account, config};
 use aya_ebpf::bindings::BPF_LOCAL_STORAGE_GET_F_CREATE;
-use aya_ebpf::helpers::{bpf_get_current_pid_tgid, bpf_inode_storage_get, bpf_jiffies64, bpf_probe_read_kernel};
+use aya_ebpf::helpers::{
+    bpf_get_current_pid_tgid, bpf_inode_storage_get, bpf_jiffies64, bpf_probe_read_kernel,
+};
 use core::ptr::{null_mut, read_volatile, write_volatile};
 use sekisho_abi::file::{
     Act, Object, PROC, Place, S_IFCHR, S_IFDIR, S_IFMT, changes_only_here, place, reading_depends_on_place,
