@@ -58,7 +58,9 @@ impl Report {
 
 /// `+351 (5.1 %)`.
 fn added(costs: &BTreeMap<String, u64>, subject: &str, base: &str) -> String {
-    let (Some(&with), Some(&without)) = (costs.get(subject), costs.get(base)) else { return "?".into() };
+    let Some(&with) = costs.get(subject) else { return "?".into() };
+    // With nothing to compare with, the figure itself.
+    let Some(&without) = costs.get(base) else { return grouped(with) };
     let sign = if with < without { '-' } else { '+' };
     let permille = with.abs_diff(without) * 1000 / without.max(1);
     format!("{sign}{} ({}.{} %)", grouped(with.abs_diff(without)), permille / 10, permille % 10)
@@ -87,6 +89,7 @@ mod tests {
         assert_eq!(added(&costs, "confined", "none"), "+105 (5.2 %)");
         assert_eq!(added(&costs, "less", "none"), "-1 (0.0 %)");
         assert_eq!(added(&costs, "absent", "none"), "?");
+        assert_eq!(added(&costs, "confined", "absent"), "2,105");
         assert_eq!(grouped(1_234_567), "1,234,567");
         assert_eq!(grouped(999), "999");
     }
