@@ -240,18 +240,24 @@ pub const fn decide_accept(subject: Subject, owned: bool) -> Answer {
 }
 
 const SOL_IP: u32 = 0;
+const SOL_SOCKET: u32 = 1;
 const SOL_TCP: u32 = 6;
 const SOL_IPV6: u32 = 41;
 const TCP_FASTOPEN_CONNECT: u32 = 30;
 
 /// May this option be set? Joining a group makes the kernel announce it to the network: the group's number is payload.
-/// Fast open sends data before anybody has answered.
+/// Fast open sends data before anybody has answered. Devices, source routes and the like send packets elsewhere than
+/// their address says: loopback's, looked for behind a network card.
 #[inline(always)]
 #[must_use]
 pub const fn decide_option(subject: Subject, level: u32, name: u32) -> Answer {
     let announces = match level {
-        SOL_IP => matches!(name, 35 | 37..=39 | 41..=44 | 46 | 48),
-        SOL_IPV6 => matches!(name, 20 | 27 | 42..=44 | 46 | 48),
+        // SO_BINDTODEVICE, SO_BINDTOIFINDEX.
+        SOL_SOCKET => matches!(name, 25 | 62),
+        // IP_OPTIONS, groups, IP_UNICAST_IF.
+        SOL_IP => matches!(name, 4 | 35 | 37..=39 | 41..=44 | 46 | 48 | 50),
+        // IPV6_2292RTHDR, IPV6_2292PKTOPTIONS, groups, IPV6_PKTINFO, IPV6_RTHDR, IPV6_UNICAST_IF.
+        SOL_IPV6 => matches!(name, 5 | 6 | 20 | 27 | 42..=44 | 46 | 48 | 50 | 57 | 76),
         SOL_TCP => name == TCP_FASTOPEN_CONNECT,
         _ => false,
     };

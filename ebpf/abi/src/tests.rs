@@ -380,3 +380,17 @@ fn nobody_confined_speaks_to_a_trusted_service_as_somebody_else() {
         assert_eq!(network::decide_peer(Subject::CONFINED, peer, true), Reason::BorrowedName);
     }
 }
+
+#[test]
+fn options_that_lead_elsewhere_are_refused_and_ordinary_ones_are_not() {
+    let of = |level, option| network::decide_option(Subject::CONFINED, level, option);
+    for (level, option) in [(1, 25), (1, 62), (0, 4), (0, 35), (0, 42), (41, 20), (41, 57), (41, 50), (6, 30)]
+    {
+        assert_eq!(of(level, option), Reason::Network, "{level} {option}");
+        assert_eq!(network::decide_option(Subject::FREE, level, option), Reason::Allowed);
+    }
+    // SO_REUSEADDR, SO_KEEPALIVE, IP_TOS, IP_TTL, TCP_NODELAY, IPV6_V6ONLY.
+    for (level, option) in [(1, 2), (1, 9), (0, 1), (0, 2), (6, 1), (41, 26)] {
+        assert_eq!(of(level, option), Reason::Allowed, "{level} {option}");
+    }
+}

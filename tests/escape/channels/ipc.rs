@@ -58,7 +58,6 @@ pub(crate) const CHANNELS: &[Channel] = &[
     .ready(|outside| shared::make(Kind::Memory, outside.number()))
     .arrived(|outside| shared::mode_is(Kind::Memory, outside.number()))
     .undo(|outside| shared::remove(Kind::Memory, outside.number())),
-    // HOLE: IPC_SET is not among the commands judged.
     Channel::closed("sysv_semaphore_mode", "sets the mode of a semaphore", &["sem_semctl"], DEPUTY, |s| {
         shared::set_mode(Kind::Semaphore, s.number())
     })

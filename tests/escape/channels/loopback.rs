@@ -83,7 +83,6 @@ pub(crate) const CHANNELS: &[Channel] = &[
         listen_in_vain,
     )
     .errno(nix::errno::Errno::ETIMEDOUT),
-    // HOLE: an option sends loopback's addresses to the wire.
     Channel::closed(
         "bind_to_device",
         "looks for a confined listener's address behind a network card",
@@ -91,7 +90,6 @@ pub(crate) const CHANNELS: &[Channel] = &[
         NETWORK,
         |s| with_canary(s, bind_to_device),
     ),
-    // HOLE: the option is set after the connection was judged.
     Channel::closed(
         "move_to_device",
         "connects to a confined listener, then moves the connection to a network card",

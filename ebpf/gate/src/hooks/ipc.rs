@@ -10,6 +10,8 @@ use sekisho_abi::hook::Hook;
 use sekisho_abi::process::{KEY_TYPE, decide_key, decide_key_type, decide_shared};
 
 const SHM_RDONLY: u32 = 0o10000;
+const IPC_RMID: u32 = 0;
+const IPC_SET: u32 = 1;
 const SETVAL: u32 = 16;
 const SETALL: u32 = 17;
 
@@ -44,7 +46,7 @@ hook!(sem_semop, ctx, {
 
 hook!(sem_semctl, ctx, {
     // SAFETY: a live set; null is checked.
-    if matches!(ctx.arg::<u32>(1), SETVAL | SETALL) {
+    if matches!(ctx.arg::<u32>(1), IPC_RMID | IPC_SET | SETVAL | SETALL) {
         unsafe { shared(Hook::SemSemctl, ctx.arg(0)) }
     } else {
         0
