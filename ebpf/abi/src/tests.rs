@@ -6,6 +6,8 @@ use crate::process::{self, Identity};
 use crate::{Reason, Rules, Subject, maps, verdict};
 use proptest::prelude::*;
 
+mod matrix;
+
 fn rules() -> impl Strategy<Value = Rules> {
     any::<bool>().prop_map(|listen_loopback| Rules { listen_loopback })
 }
