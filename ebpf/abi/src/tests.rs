@@ -131,7 +131,7 @@ proptest! {
     fn where_a_file_is_matters_for_reading_only_when_it_is_a_device(who in confined(), object in object()) {
         if !file::reading_depends_on_place(object.mode) {
             prop_assert_eq!(file::decide(who, Act::Read, file::place(&object)), Reason::Allowed);
-            prop_assert_eq!(file::decide(who, Act::Read, file::Place::Outside), Reason::Allowed);
+            prop_assert_eq!(file::decide(who, Act::Read, Place::Outside), Reason::Allowed);
         }
     }
 
