@@ -150,7 +150,7 @@ impl Screen {
         let present: Vec<_> = self.sessions.iter().flatten().map(|(id, b)| (id, parse(&b))).collect();
         let mut records = Vec::new();
         for (id, session) in &present {
-            let ended = !transport_lives(session.pid, *id);
+            let ended = !transport_lives(session.pid, session.last.max(session.told).max(*id));
             let (when, bytes) = *self.recorded.entry(*id).or_insert((now, 0));
             if ended || (now.saturating_sub(when) >= INTERVAL && session.bytes != bytes) {
                 records.push(self.told(*id, session, ended));
@@ -190,10 +190,11 @@ impl Screen {
     }
 }
 
-/// Does the transport that began this session still run? Its number may belong to a younger process by now.
-fn transport_lives(pid: u32, session: u64) -> bool {
+/// Does the transport that was last seen then still run? Its number may belong to a younger process by now; it may itself
+/// be younger than its session, whose mark it inherited.
+fn transport_lives(pid: u32, seen: u64) -> bool {
     let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else { return false };
-    started(&stat).is_none_or(|started| started <= session)
+    started(&stat).is_none_or(|started| started <= seen)
 }
 
 /// When a process started, nanoseconds since boot, by its `/proc/PID/stat`. The name in it may contain anything.
