@@ -144,6 +144,15 @@ pub const fn becomes_confined(identity: Identity) -> bool {
     }
 }
 
+/// Does a task's real uid alone confine it, between execs? Not while it keeps root's effective uid: `pam_keyinit` lends
+/// the root half of a login (sshd's monitor, `su`) the user's real uid for a moment, and a mark would stay. Nobody
+/// confined comes here by himself: he is marked already, and so is whatever such a task executes.
+#[inline(always)]
+#[must_use]
+pub const fn acts_confined(uid_confined: bool, effective_uid: u32) -> bool {
+    uid_confined && effective_uid != 0
+}
+
 /// The mark a child gets.
 #[inline(always)]
 #[must_use]

@@ -315,6 +315,25 @@ fn root_of_an_exempt_login_in_a_confined_cgroup_stays_free() {
 }
 
 #[test]
+fn root_that_borrows_a_real_uid_is_not_the_person_until_it_gives_root_up() {
+    assert!(!process::acts_confined(true, 0), "pam_keyinit in sshd's monitor");
+    assert!(process::acts_confined(true, 1001));
+    assert!(process::acts_confined(true, 1002), "not root either");
+    assert!(process::acts_confined(true, u32::MAX));
+    assert!(!process::acts_confined(false, 1001));
+    // What it executes meanwhile is confined.
+    let lent = Identity {
+        uid: true,
+        uid_exempt: false,
+        has_login: false,
+        login: false,
+        login_exempt: false,
+        cgroup: false,
+    };
+    assert!(process::becomes_confined(lent));
+}
+
+#[test]
 fn root_of_a_confined_login_is_confined_at_exec() {
     let sudo = Identity {
         uid: false,

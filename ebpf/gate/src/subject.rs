@@ -1,7 +1,7 @@
 //! Who is confined.
 
 use crate::layout::{
-    self, ABSENT, LOOP_RANGES, OFF_CRED_UID, OFF_MM_EXE_FILE, OFF_TASK_CRED, OFF_TASK_LOGINUID, OFF_TASK_MM,
+    self, ABSENT, LOOP_RANGES, OFF_CRED_EUID, OFF_CRED_UID, OFF_MM_EXE_FILE, OFF_TASK_CRED, OFF_TASK_LOGINUID, OFF_TASK_MM,
     OFF_TASK_STORAGE, field, setting,
 };
 use crate::maps::{CONFIG, EPOCH, LOCKED, LOCKS, NUMBERS, TASKS, TRANSPORTS, count};
@@ -16,7 +16,7 @@ use sekisho_abi::maps::{
     LockKey, MARK_CONFINED, MARK_TRANSPORT, Mark, NUMBER_CGROUP, NUMBER_UID, NodeKey, NumberKey,
     UID_CONFINED, UID_EXEMPT,
 };
-use sekisho_abi::process::{Identity, becomes_confined};
+use sekisho_abi::process::{Identity, acts_confined, becomes_confined};
 use sekisho_abi::{Rules, Subject};
 
 /// The policy of this instant: read once per hook.
@@ -71,6 +71,16 @@ pub fn current_task() -> *const u8 {
 #[inline(always)]
 pub fn current_uid() -> u32 {
     bpf_get_current_uid_gid() as u32
+}
+
+/// The effective uid, which is what peers are told; `bpf_get_current_uid_gid` gives the real one.
+#[inline(always)]
+pub fn effective_uid() -> Option<u32> {
+    // SAFETY: fields of the current task; null is checked.
+    unsafe {
+        let cred: *const u8 = field(current_task(), &raw const OFF_TASK_CRED);
+        if cred.is_null() { None } else { Some(field::<u32>(cred, &raw const OFF_CRED_EUID)) }
+    }
 }
 
 /// Login uid, `u32::MAX` when unset or when the kernel keeps none.
@@ -225,8 +235,8 @@ fn below_all_confined(task: *const u8) -> bool {
     }
 }
 
-/// Who acts. An unmarked task whose real uid is confined is marked on the spot; when the mark cannot be read, uid,
-/// login uid and cgroup decide: never "unconfined" by accident.
+/// Who acts. An unmarked task whose real uid is confined, and which did not keep root, is marked on the spot; when the
+/// mark cannot be read, uid, login uid and cgroup decide: never "unconfined" by accident.
 #[inline(always)]
 pub fn current(epoch: u32) -> Subject {
     let task = current_task();
@@ -266,7 +276,8 @@ fn unmarked(epoch: u32) -> Subject {
 /// less. Rare, so a program of its own.
 #[inline(never)]
 fn mark_if_confined(epoch: u32) -> u32 {
-    if !account(current_uid(), epoch).0 {
+    // Without credentials to look at, it is nobody who kept root.
+    if !account(current_uid(), epoch).0 || !acts_confined(true, effective_uid().unwrap_or(u32::MAX)) {
         return 0;
     }
     // SAFETY: the task is the kernel's own pointer; the storage is checked for null.

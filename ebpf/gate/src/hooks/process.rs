@@ -1,6 +1,6 @@
 //! The mark's life, and what a confined process may do with its rights and with other processes.
 
-use crate::layout::{OFF_CRED_UID, OFF_TASK_TGID, field};
+use crate::layout::{OFF_CRED_EUID, OFF_CRED_UID, OFF_TASK_TGID, field};
 use crate::maps::count;
 use crate::record;
 use crate::subject::{
@@ -9,7 +9,7 @@ use crate::subject::{
 use aya_ebpf::helpers::{bpf_get_current_pid_tgid, bpf_ktime_get_boot_ns};
 use sekisho_abi::hook::Hook;
 use sekisho_abi::maps::{COUNT_FALLBACK, MARK_CONFINED, MARK_TRANSPORT};
-use sekisho_abi::process::{after_exec, decide_capability, decide_process, inherited};
+use sekisho_abi::process::{acts_confined, after_exec, decide_capability, decide_process, inherited};
 use sekisho_abi::{Reason, Subject};
 
 const CAP_OPT_NOAUDIT: u32 = 2;
@@ -49,7 +49,8 @@ hook!(task_fix_setuid, ctx, {
     // SAFETY: live credentials; the storage is checked for null.
     unsafe {
         let uid: u32 = field(new, &raw const OFF_CRED_UID);
-        if !account(uid, policy.epoch).0 {
+        let effective: u32 = field(new, &raw const OFF_CRED_EUID);
+        if !acts_confined(account(uid, policy.epoch).0, effective) {
             return 0;
         }
         let mark = mark_of(current_task(), true);

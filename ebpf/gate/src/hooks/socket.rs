@@ -1,13 +1,13 @@
 //! Sockets: making, connecting, sending, binding, listening, accepting.
 
-use crate::layout::{OFF_CRED_EUID, OFF_MSG_NAME, field};
+use crate::layout::{OFF_MSG_NAME, field};
 use crate::record;
 use crate::screen::leaving;
 use crate::socket::{
     Target, bound_address, bound_port, destination, family_of, judge_use, note_listener, own, owned, sk_of,
     target, type_of, unix_end, unix_path,
 };
-use crate::subject::{Policy, account, confined, current, login_uid, policy};
+use crate::subject::{Policy, account, confined, current, effective_uid, login_uid, policy};
 use sekisho_abi::hook::Hook;
 use sekisho_abi::network::{
     AF_INET, AF_INET6, AF_NETLINK, AF_UNIX, Address, SOCK_DGRAM, SOCK_STREAM, decide_accept, decide_bind,
@@ -29,16 +29,6 @@ hook!(socket_create, ctx, {
     let answer = decide_create(who, family, kind, protocol, effective_root());
     record::number(Hook::SocketCreate, answer, policy, u64::from(family))
 });
-
-/// The effective uid, which is what peers are told; `bpf_get_current_uid_gid` gives the real one.
-#[inline(always)]
-fn effective_uid() -> Option<u32> {
-    // SAFETY: fields of the current task; null is checked.
-    unsafe {
-        let cred: *const u8 = field(crate::subject::current_task(), &raw const crate::layout::OFF_TASK_CRED);
-        if cred.is_null() { None } else { Some(field::<u32>(cred, &raw const OFF_CRED_EUID)) }
-    }
-}
 
 #[inline(always)]
 fn effective_root() -> bool {
