@@ -82,6 +82,9 @@ fn numbered(event: &Event) -> String {
         Some(Program::SockCreate) => return format!("socket family {}", event.number),
         _ => {}
     }
+    if event.reason == Reason::Screen as u8 {
+        return format!("{} bytes", event.number);
+    }
     let what = match Hook::of(event.hook) {
         Some(Hook::Capable) => "capability",
         Some(Hook::SocketCreate | Hook::SocketPostCreate | Hook::SocketConnect | Hook::SocketSendmsg) => {

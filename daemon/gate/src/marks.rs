@@ -3,7 +3,7 @@
 use crate::bpf::{get_mark, pidfd, set_mark};
 use crate::node::kernel_device;
 use crate::tables::Tables;
-use sekisho_abi::maps::{MARK_CONFINED, MARK_TRANSPORT, Mark};
+use sekisho_abi::maps::{MARK_CONFINED, MARK_TERMINAL, MARK_TRANSPORT, Mark};
 use sekisho_abi::process::{Identity, becomes_confined};
 use std::fs;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -16,6 +16,7 @@ struct Process {
     login: u32,
     cgroup: String,
     exe: Option<(u32, u64)>,
+    terminal: bool,
 }
 
 /// Marks every running process that policy confines. Returns how many were newly marked.
@@ -65,7 +66,9 @@ fn read(pid: u32) -> Option<Process> {
     let cgroup = cgroup.lines().find_map(|l| l.strip_prefix("0::")).unwrap_or_default().to_owned();
     let exe =
         fs::metadata(format!("/proc/{pid}/exe")).ok().and_then(|m| Some((kernel_device(m.dev())?, m.ino())));
-    Some(Process { uid, login: login.unwrap_or(u32::MAX), cgroup, exe })
+    let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    let terminal = descriptors.filter_map(|fd| fs::read_link(fd.path()).ok()).any(|to| to.ends_with("ptmx"));
+    Some(Process { uid, login: login.unwrap_or(u32::MAX), cgroup, exe, terminal })
 }
 
 /// Is an account confined, is it exempt? As the kernel programs judge it.
@@ -94,6 +97,7 @@ fn flags(process: &Process, tables: &Tables, cgroups: &[String]) -> u32 {
         (false, _) => 0,
         // sshd's monitor: root, in the session, and not yet anybody.
         (true, true) if !uid => 0,
+        (true, true) if process.terminal => MARK_CONFINED | MARK_TRANSPORT | MARK_TERMINAL,
         (true, true) => MARK_CONFINED | MARK_TRANSPORT,
         (true, false) => MARK_CONFINED,
     }
@@ -112,7 +116,7 @@ mod tests {
     }
 
     fn process(uid: u32, login: u32, cgroup: &str) -> Process {
-        Process { uid, login, cgroup: cgroup.into(), exe: None }
+        Process { uid, login, cgroup: cgroup.into(), exe: None, terminal: false }
     }
 
     const SESSION: &str = "/user.slice/user-1001.slice/session-3.scope";
@@ -146,6 +150,8 @@ mod tests {
         let user = Process { exe, ..process(1001, 1001, SESSION) };
         let monitor = Process { exe, ..process(0, 1001, SESSION) };
         assert_eq!(flags(&user, &tables(), &[]), MARK_CONFINED | MARK_TRANSPORT);
+        let watched = Process { terminal: true, ..user };
+        assert_eq!(flags(&watched, &tables(), &[]), MARK_CONFINED | MARK_TRANSPORT | MARK_TERMINAL);
         assert_eq!(flags(&monitor, &tables(), &[]), 0);
     }
 }

@@ -27,6 +27,8 @@ pub struct Mark {
 pub const MARK_CONFINED: u32 = 1;
 /// The task is the session's transport. Cleared at exec.
 pub const MARK_TRANSPORT: u32 = 2;
+/// The transport has been handed a terminal, where somebody types. Cleared at exec, like the role.
+pub const MARK_TERMINAL: u32 = 4;
 
 /// Socket storage: who made it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -164,5 +164,5 @@ pub const fn inherited(parent: maps::Mark) -> maps::Mark {
 #[inline(always)]
 #[must_use]
 pub const fn after_exec(flags: u32) -> u32 {
-    flags & !maps::MARK_TRANSPORT
+    flags & !(maps::MARK_TRANSPORT | maps::MARK_TERMINAL)
 }

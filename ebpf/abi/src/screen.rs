@@ -4,6 +4,7 @@
 //! the budget may go at once, the other half follows at an even pace; what is not used is not saved up. The whole
 //! state of an account is one number, the instant until which its allowance is spent.
 
+use crate::file::Place;
 use crate::{Answer, Reason, Subject};
 
 /// An hour, nanoseconds.
@@ -14,6 +15,10 @@ pub const FLOOR: u64 = 1 << 20;
 pub const CEILING: u64 = 1 << 40;
 /// No single message of more bytes than this fits into any budget.
 pub const LARGEST: u64 = 1 << 30;
+
+/// What a session may send that has no terminal: enough for a refusal in words, too little for a file. Whatever sshd is
+/// configured to run, and whatever start-up files run before it, copying needs a terminal, where somebody may watch.
+pub const WITHOUT_TERMINAL: u64 = 16 << 10;
 
 /// The budget of one epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -101,11 +106,28 @@ pub const fn left(spent_until: u64, now: u64, bytes_per_hour: u64) -> u64 {
     HOUR.saturating_sub(ahead) * 1024 / pace(bytes_per_hour)
 }
 
+/// Sets the size of a terminal's window.
+const TIOCSWINSZ: u32 = 0x5414;
+
+/// Does this control show that the session has a terminal? sshd sets the size of each one it makes, at once.
+#[inline(always)]
+#[must_use]
+pub const fn gives_terminal(subject: Subject, command: u32, place: Place) -> bool {
+    subject.transport && command == TIOCSWINSZ && matches!(place, Place::Device | Place::Terminal)
+}
+
+/// Has a session said all that one without a terminal may say?
+#[inline(always)]
+#[must_use]
+pub const fn mute(terminal: bool, sent: u64, bytes: u64) -> bool {
+    !terminal && (bytes > WITHOUT_TERMINAL || sent > WITHOUT_TERMINAL - bytes)
+}
+
 /// The answer to a message of the session's transport.
 #[inline(always)]
 #[must_use]
-pub const fn decide_screen(subject: Subject, over: u32, fits: bool) -> Answer {
-    if subject.transport && over == OVER_CUT && !fits { Reason::Screen } else { Reason::Allowed }
+pub const fn decide_screen(subject: Subject, over: u32, fits: bool, mute: bool) -> Answer {
+    if subject.transport && (mute || (over == OVER_CUT && !fits)) { Reason::Screen } else { Reason::Allowed }
 }
 
 /// Is it time to record another refusal of this session?
@@ -179,11 +201,33 @@ mod tests {
 
         #[test]
         fn nobody_but_a_transport_over_a_cutting_budget_is_refused(
-            confined: bool, transport: bool, over in 0u32..4, fits: bool,
+            confined: bool, transport: bool, over in 0u32..4, fits: bool, mute: bool,
         ) {
-            let refused = decide_screen(Subject { confined, transport, locked: false }, over, fits) != Reason::Allowed;
-            prop_assert_eq!(refused, transport && over == OVER_CUT && !fits);
+            let who = Subject { confined, transport, locked: false };
+            let refused = decide_screen(who, over, fits, mute) != Reason::Allowed;
+            prop_assert_eq!(refused, transport && (mute || over == OVER_CUT && !fits));
         }
+
+        #[test]
+        fn without_a_terminal_no_more_leaves_than_a_few_words(sends in prop::collection::vec(any::<u64>(), 0..50)) {
+            let mut sent = 0u64;
+            for bytes in sends.into_iter().flat_map(|n| [n, n % 9_000]) {
+                prop_assert!(!mute(true, sent, bytes));
+                if !mute(false, sent, bytes) {
+                    sent += bytes;
+                }
+            }
+            prop_assert!(sent <= WITHOUT_TERMINAL);
+        }
+    }
+
+    #[test]
+    fn only_the_transport_and_only_a_terminal_give_one() {
+        let transport = Subject { transport: true, ..Subject::CONFINED };
+        assert!(gives_terminal(transport, TIOCSWINSZ, Place::Device));
+        assert!(!gives_terminal(Subject::CONFINED, TIOCSWINSZ, Place::Device));
+        assert!(!gives_terminal(transport, TIOCSWINSZ + 1, Place::Device));
+        assert!(!gives_terminal(transport, TIOCSWINSZ, Place::Socket));
     }
 
     #[test]

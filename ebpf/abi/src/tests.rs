@@ -292,7 +292,7 @@ proptest! {
     fn an_exec_keeps_the_mark_and_drops_the_role(flags in any::<u32>()) {
         let after = process::after_exec(flags);
         prop_assert_eq!(after & maps::MARK_CONFINED, flags & maps::MARK_CONFINED);
-        prop_assert_eq!(after & maps::MARK_TRANSPORT, 0);
+        prop_assert_eq!(after & (maps::MARK_TRANSPORT | maps::MARK_TERMINAL), 0);
     }
 
     #[test]

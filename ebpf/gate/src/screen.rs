@@ -12,9 +12,10 @@ use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray};
 use core::ptr::{null_mut, read_volatile};
 use sekisho_abi::hook::Hook;
+use sekisho_abi::maps::MARK_TERMINAL;
 use sekisho_abi::screen::{
     Budget, Line, OVER_CUT, OVER_THROTTLE, Session, TOTAL_BYTES, TOTAL_HELD, TOTAL_UNTOLD, TOTALS, admit,
-    decide_screen, tell,
+    decide_screen, mute, tell,
 };
 use sekisho_abi::{Reason, Subject, verdict};
 
@@ -101,6 +102,17 @@ fn session(id: u64, account: u32) -> Option<*mut Session> {
     SCREEN_SESSIONS.get_ptr_mut(&id)
 }
 
+/// The transport has a terminal from now on.
+pub fn note_terminal() {
+    // SAFETY: the task is the kernel's own pointer; the storage is checked for null.
+    unsafe {
+        let mark = mark_of(current_task(), false);
+        if !mark.is_null() {
+            (*mark).flags |= MARK_TERMINAL;
+        }
+    }
+}
+
 /// The session's transport is about to send this many bytes through an internet socket.
 ///
 /// # Safety
@@ -110,16 +122,23 @@ pub unsafe fn leaving(sk: *const u8, bytes: u64, who: Subject, policy: Policy) -
     // SAFETY: the task is the kernel's own pointer; storages and map values are checked for null.
     unsafe {
         let mark = mark_of(current_task(), false);
-        let (id, account) =
-            if mark.is_null() { (0, current_uid()) } else { ((*mark).session, (*mark).account) };
+        let (id, account, terminal) = if mark.is_null() {
+            (0, current_uid(), false)
+        } else {
+            ((*mark).session, (*mark).account, (*mark).flags & MARK_TERMINAL != 0)
+        };
         let budget = SCREEN.get(policy.epoch & 1).copied().unwrap_or_default();
         let now = bpf_ktime_get_boot_ns();
-        let fits = budget.over != OVER_CUT || spend(account, now, bytes, budget.bytes_per_hour);
-        let answer = decide_screen(who, budget.over, fits);
+        let entry = session(id, account);
+        // A session of which nothing is known has said everything.
+        let sent = entry.map_or(u64::MAX, |entry| (*entry).bytes);
+        let mute = mute(terminal, sent, bytes);
+        let fits = mute || budget.over != OVER_CUT || spend(account, now, bytes, budget.bytes_per_hour);
+        let answer = decide_screen(who, budget.over, fits, mute);
         let refused = verdict(answer, policy.audit) != 0;
         add(if refused { TOTAL_HELD } else { TOTAL_BYTES }, if refused { 1 } else { bytes });
         let mut told = 0;
-        match session(id, account) {
+        match entry {
             Some(entry) => {
                 // One session has one transport, and that one thread.
                 if refused {

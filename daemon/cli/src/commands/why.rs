@@ -190,8 +190,8 @@ fn reason(name: &str, language: Language) -> &'static str {
         ),
         "kernel_interface" => ("this kernel interface is closed here", "このカーネル機能は使えません"),
         "screen" => (
-            "more has left on the screen than the node allows in an hour; wait, or take results out through the spool",
-            "1時間に画面へ出せる量を超えました。時間をおくか、結果はスプールから持ち出してください",
+            "more has left on the screen than the node allows in an hour, or than a session without a terminal may send; wait, or take results out through the spool",
+            "画面へ出せる量(1時間あたり、または端末のないセッションの上限)を超えました。時間をおくか、結果はスプールから持ち出してください",
         ),
         "borrowed_name" => (
             "a service would take you for somebody else: speak to it as yourself, without sudo or su",

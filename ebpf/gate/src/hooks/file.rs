@@ -2,6 +2,7 @@
 
 use crate::layout::{OFF_FILE_DENTRY, OFF_FILE_MODE, OFF_PATH_DENTRY, OFF_SOCKET_SK, field};
 use crate::record;
+use crate::screen::note_terminal;
 use crate::socket::judge_use;
 use crate::subject::{Policy, confined};
 use crate::zone::{place_of, place_of_opened};
@@ -9,6 +10,7 @@ use aya_ebpf::helpers::bpf_sock_from_file;
 use core::ptr::null;
 use sekisho_abi::file::{Act, Place, decide, decide_control};
 use sekisho_abi::hook::Hook;
+use sekisho_abi::screen::gives_terminal;
 use sekisho_abi::{Reason, Subject};
 
 const FMODE_WRITE: u32 = 2;
@@ -144,7 +146,10 @@ unsafe fn control(hook: Hook, file: *const u8, command: u32) -> i32 {
         if dentry.is_null() {
             return record::file(hook, Reason::Unresolved, policy, dentry);
         }
-        let answer = decide_control(who, command, place_of(dentry, policy.epoch));
-        record::file(hook, answer, policy, dentry)
+        let place = place_of(dentry, policy.epoch);
+        if gives_terminal(who, command, place) {
+            note_terminal();
+        }
+        record::file(hook, decide_control(who, command, place), policy, dentry)
     }
 }
