@@ -1,8 +1,8 @@
 //! Who is confined.
 
 use crate::layout::{
-    self, ABSENT, LOOP_RANGES, OFF_CRED_EUID, OFF_CRED_UID, OFF_MM_EXE_FILE, OFF_TASK_CRED, OFF_TASK_LOGINUID, OFF_TASK_MM,
-    OFF_TASK_STORAGE, field, setting,
+    self, ABSENT, LOOP_RANGES, OFF_CRED_EUID, OFF_CRED_UID, OFF_MM_EXE_FILE, OFF_TASK_CRED,
+    OFF_TASK_LOGINUID, OFF_TASK_MM, OFF_TASK_STORAGE, field, setting,
 };
 use crate::maps::{CONFIG, EPOCH, LOCKED, LOCKS, NUMBERS, TASKS, TRANSPORTS, count};
 use aya_ebpf::bindings::{BPF_LOCAL_STORAGE_GET_F_CREATE, task_struct};
