@@ -121,7 +121,7 @@ impl Scene {
         fs::write(scene.join("play"), PLAY).unwrap();
         let (scene, step) = (scene.display().to_string(), STEP.to_string());
         let play = format!("bash /tmp/in/scene/play {step}");
-        let mut arguments = vec!["--root", "--timeout", "600", "--copy", &scene];
+        let mut arguments = vec!["--root", "--timeout", "1200", "--copy", &scene];
         if !self.before.is_empty() {
             arguments.extend(["--before", &self.before]);
         }

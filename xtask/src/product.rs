@@ -17,6 +17,7 @@ const UNITS: &str = "usr/lib/systemd/system";
 const DEPLOYED: &[(&str, &str)] = &[
     ("deploy/sshd", "etc/ssh/sshd_config.d"),
     ("deploy/systemd", UNITS),
+    ("deploy/logins", "usr/lib/systemd/system/systemd-user-sessions.service.d"),
     ("deploy/sysusers.d", "usr/lib/sysusers.d"),
     ("deploy/tmpfiles.d", "usr/lib/tmpfiles.d"),
 ];
@@ -74,7 +75,11 @@ fn stage_product(root: &Path) -> Result<()> {
 fn enable_units(root: &Path) -> Result<()> {
     let enabled = root.join("etc/systemd/system");
     for entry in fs::read_dir(root.join(UNITS))? {
-        let name = entry?.file_name().to_string_lossy().into_owned();
+        let entry = entry?;
+        if !entry.file_type()?.is_file() {
+            continue;
+        }
+        let name = entry.file_name().to_string_lossy().into_owned();
         let text = fs::read_to_string(root.join(UNITS).join(&name)).with_context(|| name.clone())?;
         let wanted_by = text.lines().filter_map(|line| line.strip_prefix("WantedBy="));
         for target in wanted_by.flat_map(str::split_whitespace) {

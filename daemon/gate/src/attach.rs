@@ -1,15 +1,18 @@
 //! Load, attach, pin. A new set of programs is in place before the old one goes: two denying sets overlap safely.
 
+use crate::bpf::link_iterator;
 use crate::hooks::{Found, setattr_idmap, survey};
 use crate::layout::{Kernel, LayoutError};
+use crate::marks::Threads;
 use crate::second_layer;
 use aya::programs::links::FdLink;
-use aya::programs::{Lsm, ProgramError, loaded_programs};
+use aya::programs::{Iter, Lsm, ProgramError, loaded_programs};
 use aya::{Btf, BtfError, Ebpf, EbpfError, EbpfLoader};
 use sekisho_abi::hook::{Hook, Need};
-use sekisho_abi::maps::VERSION;
+use sekisho_abi::maps::{MARKS_VERSION, VERSION};
 use std::fs::{self, DirBuilder};
 use std::io;
+use std::os::fd::AsFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -63,6 +66,11 @@ pub enum AttachError {
     /// Programs that are held by something else than our pins.
     #[error("{0} programs are still attached\nhint: systemctl stop sekisho-gate, then detach again")]
     StillAttached(usize),
+    /// Marks of a version that this daemon does not read.
+    #[error(
+        "{0} holds marks of another version; the gate that made them stays closed\nhint: reboot into the new version"
+    )]
+    Marks(PathBuf),
     /// The pins.
     #[error("{path}: {source}\nhint: is bpffs mounted at /sys/fs/bpf?")]
     Pin {
@@ -73,10 +81,12 @@ pub enum AttachError {
     },
 }
 
-/// Maps that outlive the daemon: marks, sockets, policy, listeners, records, counters.
-const MAPS: [&str; 19] = [
-    "TASKS",
-    "SOCKETS",
+/// Maps that outlive an upgrade too: who is confined must never be forgotten.
+const KEPT: [&str; 7] =
+    ["TASKS", "SOCKETS", "LISTENERS", "LOCKS", "LOCKED", "SCREEN_SESSIONS", "SCREEN_SPENT"];
+
+/// Maps that outlive the daemon: policy, records, counters.
+const MAPS: [&str; 12] = [
     "EPOCH",
     "CONFIG",
     "ZONES",
@@ -84,14 +94,9 @@ const MAPS: [&str; 19] = [
     "NUMBERS",
     "DESTINATIONS",
     "UNIX_PATHS",
-    "LISTENERS",
-    "LOCKS",
-    "LOCKED",
     "EVENTS",
     "COUNTERS",
     "SCREEN",
-    "SCREEN_SESSIONS",
-    "SCREEN_SPENT",
     "SCREEN_TOTALS",
     "SCREEN_LINES",
 ];
@@ -100,16 +105,35 @@ const MAPS: [&str; 19] = [
 #[derive(Debug, Clone)]
 pub struct Pins {
     root: PathBuf,
+    version: u32,
 }
 
 impl Pins {
     /// Below this directory of bpffs.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        Self { root: root.into(), version: VERSION }
+    }
+
+    /// The same, as a build with another version of the maps sees it.
+    pub fn of_version(self, version: u32) -> Self {
+        Self { version, ..self }
     }
 
     fn maps(&self) -> PathBuf {
-        self.root.join(format!("maps-{VERSION}"))
+        self.root.join(format!("maps-{}", self.version))
+    }
+
+    fn marks(&self) -> PathBuf {
+        self.root.join(format!("marks-{MARKS_VERSION}"))
+    }
+
+    /// Directories whose name begins like this.
+    fn all(&self, prefix: &str) -> Vec<PathBuf> {
+        let entries = fs::read_dir(&self.root).into_iter().flatten().flatten();
+        entries
+            .filter(|e| e.file_name().to_str().is_some_and(|n| n.starts_with(prefix)))
+            .map(|e| e.path())
+            .collect()
     }
 
     fn links(&self) -> PathBuf {
@@ -166,9 +190,8 @@ impl Pins {
             Self::drop_generation(&path)?;
         }
         removed += second_layer::remove_all(&self.root)?;
-        let maps = self.maps();
-        if maps.is_dir() {
-            Self::drop_generation(&maps)?;
+        for path in self.all("maps-").into_iter().chain(self.all("marks-")) {
+            Self::drop_generation(&path)?;
         }
         for path in [self.links(), self.root.clone()] {
             if path.is_dir() {
@@ -247,7 +270,11 @@ pub fn load(path: &Path, pins: &Pins) -> Result<Loaded, AttachError> {
     let offsets = kernel.offsets()?;
     private_dir(&pins.root)?;
     private_dir(&pins.links())?;
+    if let Some(other) = pins.all("marks-").into_iter().find(|path| *path != pins.marks()) {
+        return Err(AttachError::Marks(other));
+    }
     private_dir(&pins.maps())?;
+    private_dir(&pins.marks())?;
     let mut loader = EbpfLoader::new();
     loader.allow_unsupported_maps();
     for (name, offset) in &offsets {
@@ -257,6 +284,9 @@ pub fn load(path: &Path, pins: &Pins) -> Result<Loaded, AttachError> {
     loader.override_global("RENAME_SEQUENCE", &sequence, true);
     for name in MAPS {
         loader.map_pin_path(name, pins.maps().join(name));
+    }
+    for name in KEPT {
+        loader.map_pin_path(name, pins.marks().join(name));
     }
     let object = loader
         .load_file(path)
@@ -290,7 +320,27 @@ impl Loaded {
         for (_, path) in older {
             Pins::drop_generation(&path)?;
         }
+        // Another version's policy and records: nobody reads them any more.
+        for path in self.pins.all("maps-").into_iter().filter(|path| *path != self.pins.maps()) {
+            Pins::drop_generation(&path)?;
+        }
         Ok(attached)
+    }
+
+    /// The program that gives a process's mark to all of its threads, ready to be run; see `marks`.
+    ///
+    /// # Errors
+    /// [`AttachError::Program`].
+    pub fn threads(&mut self) -> Result<Threads, AttachError> {
+        const NAME: &str = "mark_threads";
+        let failed = |source| AttachError::Program { name: NAME, source: Box::new(source) };
+        let program: &mut Iter =
+            self.object.program_mut(NAME).ok_or(AttachError::NoProgram(NAME))?.try_into().map_err(failed)?;
+        program.load("task", &self.btf).map_err(failed)?;
+        let fd = program.fd().map_err(failed)?;
+        let link =
+            link_iterator(fd.as_fd()).map_err(|source| AttachError::Pin { path: NAME.into(), source })?;
+        Ok(Threads::new(link))
     }
 
     fn one(object: &mut Ebpf, btf: &Btf, hook: Hook, idmap: bool, dir: &Path) -> Result<(), AttachError> {

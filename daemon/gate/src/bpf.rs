@@ -1,5 +1,5 @@
-//! The bpf system calls aya lacks: task storage by pidfd, and links of every kind of cgroup program. The only unsafe
-//! code of this process.
+//! The bpf system calls aya lacks: task storage by pidfd, links of every kind of cgroup program, and an iterator that is
+//! run again and again.
 
 use sekisho_abi::maps::Mark;
 use std::ffi::CString;
@@ -12,6 +12,8 @@ const BPF_MAP_LOOKUP_ELEM: libc::c_long = 1;
 const BPF_MAP_UPDATE_ELEM: libc::c_long = 2;
 const BPF_OBJ_PIN: libc::c_long = 6;
 const BPF_LINK_CREATE: libc::c_long = 28;
+const BPF_ITER_CREATE: libc::c_long = 33;
+const BPF_TRACE_ITER: u32 = 28;
 
 /// `union bpf_attr`, as far as element commands read it.
 #[repr(C)]
@@ -65,6 +67,51 @@ pub fn get_mark(map: BorrowedFd<'_>, pidfd: BorrowedFd<'_>) -> io::Result<Option
     }
 }
 
+/// `union bpf_attr`, as far as making an iterator reads it.
+#[repr(C)]
+struct IteratorAttr {
+    link: u32,
+    flags: u32,
+}
+
+/// Makes a small map: what nobody confined may.
+///
+/// # Errors
+/// The system call's.
+pub fn array() -> io::Result<OwnedFd> {
+    // Type (array), key, value, entries.
+    let attr: [u32; 4] = [2, 4, 4, 1];
+    // SAFETY: `attr` is the beginning of the layout the kernel documents for making maps.
+    made(unsafe { libc::syscall(libc::SYS_bpf, 0 as libc::c_long, attr.as_ptr(), size_of_val(&attr)) })
+}
+
+/// A link on an iterator program: each [`iterate`] runs it over everything once.
+///
+/// # Errors
+/// The system call's.
+pub fn link_iterator(program: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    link(program.as_raw_fd(), 0, BPF_TRACE_ITER)
+}
+
+/// One run: reading the descriptor to its end runs the program over everything.
+///
+/// # Errors
+/// The system call's.
+pub fn iterate(link: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let attr = IteratorAttr { link: link.as_raw_fd().cast_unsigned(), flags: 0 };
+    // SAFETY: `attr` is the layout the kernel documents for making iterators.
+    made(unsafe { libc::syscall(libc::SYS_bpf, BPF_ITER_CREATE, &raw const attr, size_of::<IteratorAttr>()) })
+}
+
+fn made(result: libc::c_long) -> io::Result<OwnedFd> {
+    if result < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let fd = i32::try_from(result).map_err(io::Error::other)?;
+    // SAFETY: the kernel just gave us this descriptor; nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
 fn bytes(mark: Mark) -> [u8; 16] {
     let mut value = [0; 16];
     value[..4].copy_from_slice(&mark.flags.to_ne_bytes());
@@ -73,7 +120,7 @@ fn bytes(mark: Mark) -> [u8; 16] {
     value
 }
 
-/// `union bpf_attr`, as far as `BPF_LINK_CREATE` reads it for a cgroup.
+/// `union bpf_attr`, as far as `BPF_LINK_CREATE` reads it for a cgroup or an iterator.
 #[repr(C)]
 struct LinkAttr {
     program: u32,
@@ -95,20 +142,14 @@ struct PinAttr {
 /// # Errors
 /// The system call's.
 pub fn link_cgroup(program: BorrowedFd<'_>, cgroup: BorrowedFd<'_>, attach_type: u32) -> io::Result<OwnedFd> {
-    let attr = LinkAttr {
-        program: program.as_raw_fd().cast_unsigned(),
-        target: cgroup.as_raw_fd().cast_unsigned(),
-        attach_type,
-        flags: 0,
-    };
+    link(program.as_raw_fd(), cgroup.as_raw_fd(), attach_type)
+}
+
+fn link(program: i32, target: i32, attach_type: u32) -> io::Result<OwnedFd> {
+    let (program, target) = (program.cast_unsigned(), target.cast_unsigned());
+    let attr = LinkAttr { program, target, attach_type, flags: 0 };
     // SAFETY: `attr` is the layout the kernel documents for this command and outlives the call.
-    let fd = unsafe { libc::syscall(libc::SYS_bpf, BPF_LINK_CREATE, &raw const attr, size_of::<LinkAttr>()) };
-    if fd < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    let fd = i32::try_from(fd).map_err(io::Error::other)?;
-    // SAFETY: the kernel just gave us this descriptor; nobody else owns it.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+    made(unsafe { libc::syscall(libc::SYS_bpf, BPF_LINK_CREATE, &raw const attr, size_of::<LinkAttr>()) })
 }
 
 /// Pins an object in bpffs.

@@ -46,12 +46,14 @@ pub struct Places {
     pub state: PathBuf,
     /// The notary's socket: records go into its ledger.
     pub notary: PathBuf,
+    /// Version of the maps.
+    pub maps: u32,
 }
 
 impl Places {
     /// The pins.
     pub fn pins(&self) -> Pins {
-        Pins::new(&self.pins)
+        Pins::new(&self.pins).of_version(self.maps)
     }
 
     /// A file in the socket's directory, which no boot outlives.
@@ -156,7 +158,7 @@ fn close(places: Places) -> Result<(Gate, RingBuf<MapData>), DaemonError> {
         _ => return Err(DaemonError::Map("TASKS")),
     };
     let ring = object.object.take_map("EVENTS").ok_or(DaemonError::Map("EVENTS"))?;
-    let ring = RingBuf::try_from(ring).map_err(|_| DaemonError::Map("EVENTS"))?;
+    let mut ring = RingBuf::try_from(ring).map_err(|_| DaemonError::Map("EVENTS"))?;
     let counters = object.object.take_map("COUNTERS").ok_or(DaemonError::Map("COUNTERS"))?;
     let counters = PerCpuArray::try_from(counters).map_err(|_| DaemonError::Map("COUNTERS"))?;
     let mut gate = Gate {
@@ -169,6 +171,7 @@ fn close(places: Places) -> Result<(Gate, RingBuf<MapData>), DaemonError> {
         screen,
         second_layer: SecondLayer::none(&pins_root),
         tasks,
+        threads: object.threads()?,
         counters,
         loaded,
         tables,
@@ -181,6 +184,8 @@ fn close(places: Places) -> Result<(Gate, RingBuf<MapData>), DaemonError> {
         booted,
         boot: heartbeat::boot().map_err(system("boot id"))?,
         prover: None,
+        proving: false,
+        proof: Vec::new(),
         exempt: Vec::new(),
         unconfined: Vec::new(),
     };
@@ -208,7 +213,7 @@ fn close(places: Places) -> Result<(Gate, RingBuf<MapData>), DaemonError> {
             "absent": gate.hooks.iter().filter(|h| !h.attached).map(|h| h.name.as_str()).collect::<Vec<_>>(),
             "lockdowns": gate.locks.all().len()}),
     );
-    gate.prove()?;
+    gate.prove(&mut ring)?;
     Ok((gate, ring))
 }
 
@@ -246,17 +251,19 @@ fn watch(gate: &mut Gate, ring: &mut RingBuf<MapData>, mut server: Server, signa
         // A handle of its own: answering changes the gate whose map of marks tells who asks.
         let tasks = gate.tasks.fd().as_fd().try_clone_to_owned();
         match tasks {
-            Ok(tasks) => server.serve(tasks.as_fd(), |asker, ask| gate.answer(asker, ask)),
+            Ok(tasks) => server.serve(tasks.as_fd(), |asker, ask| gate.answer(asker, ask, ring)),
             Err(error) => tracing::error!(%error, "nobody can be answered"),
         }
         while let Ok(Some(signal)) = signals.read_signal() {
             match Signal::try_from(signal.ssi_signo.cast_signed()) {
                 // What was refused is in the journal and the ledger.
-                Ok(Signal::SIGHUP) => drop(gate.reload()),
+                Ok(Signal::SIGHUP) => drop(gate.reload(ring)),
                 _ => {
                     gate.drain(ring, now);
                     gate.summarise();
                     gate.records.note("gate_stopped", json!({"stays_closed": true}));
+                    // Releases wait from now on, not from when somebody notices the silence.
+                    let _ = std::fs::remove_file(gate.places.beside_socket("heartbeat"));
                     tracing::info!("stopping; the gate stays closed");
                     return;
                 }
@@ -267,7 +274,7 @@ fn watch(gate: &mut Gate, ring: &mut RingBuf<MapData>, mut server: Server, signa
             gate.follow_cgroups();
         }
         if test.is_due(now) {
-            if let Err(error) = gate.prove() {
+            if let Err(error) = gate.prove(ring) {
                 tracing::error!(%error, "the self-test failed");
             }
             gate.tell(false);

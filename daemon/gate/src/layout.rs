@@ -52,6 +52,7 @@ const FIELDS: &[Wanted] = &[
     ("OFF_TASK_STORAGE", "task_struct", "bpf_storage", false),
     ("OFF_TASK_MM", "task_struct", "mm", true),
     ("OFF_TASK_TGID", "task_struct", "tgid", true),
+    ("OFF_TASK_LEADER", "task_struct", "group_leader", true),
     ("OFF_TASK_CRED", "task_struct", "cred", true),
     ("OFF_MM_EXE_FILE", "mm_struct", "exe_file", true),
     ("OFF_CRED_UID", "cred", "uid.val", true),

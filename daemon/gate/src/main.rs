@@ -71,6 +71,9 @@ enum Command {
     SelfTestChild {
         /// Where to try.
         ground: PathBuf,
+        /// Only once: the child's own child.
+        #[arg(long)]
+        again: bool,
     },
 }
 
@@ -97,6 +100,9 @@ struct RunArgs {
     /// Where the notary listens: what the gate records goes into its ledger.
     #[arg(long, default_value = paths::NOTARY_SOCKET)]
     notary: PathBuf,
+    /// As a build with another version of the maps would name its pins.
+    #[arg(long, default_value_t = sekisho_abi::maps::VERSION, hide = true)]
+    maps: u32,
 }
 
 fn main() -> ExitCode {
@@ -116,7 +122,12 @@ fn dispatch(command: Option<Command>) -> Result<()> {
         Some(Command::Run(args)) => run(args),
         Some(Command::Detach { yes, pins }) => detach(yes, pins),
         Some(Command::Probe { json }) => print_probe(json),
-        Some(Command::SelfTestChild { ground }) => selftest::child_main(&ground).context("self-test child"),
+        Some(Command::SelfTestChild { ground, again: true }) => {
+            selftest::child::grandchild(&ground).context("self-test child")
+        }
+        Some(Command::SelfTestChild { ground, again: false }) => {
+            selftest::child::main(&ground).context("self-test child")
+        }
     }
 }
 
@@ -145,6 +156,7 @@ fn run(args: RunArgs) -> Result<()> {
         socket: args.socket,
         state: args.state,
         notary: args.notary,
+        maps: args.maps,
     };
     daemon::run(places)?;
     Ok(())
@@ -156,7 +168,16 @@ fn detach(yes: bool, pins: PathBuf) -> Result<()> {
             "this opens the gate: nothing is enforced afterwards\nhint: add --yes; stop sekisho-gate.service first, or it closes the gate again"
         );
     }
-    let removed = attach::Pins::new(pins).remove_all().context("removing pins")?;
+    let removed = match attach::Pins::new(pins).remove_all() {
+        // The kernel programs themselves: a permission of root's is not what is missing.
+        Err(attach::AttachError::Pin { path, source }) if source.raw_os_error() == Some(libc::EPERM) => {
+            bail!(
+                "{}: Operation not permitted\nhint: a confined session does not open the gate, sudo and su included; a root that is not confined (the console, a service) does",
+                path.display()
+            )
+        }
+        other => other.context("removing pins")?,
+    };
     println!("gate open: {removed} hooks detached");
     Ok(())
 }

@@ -1,12 +1,13 @@
 //! Marks for the processes that were there before the gate.
 
-use crate::bpf::{get_mark, pidfd, set_mark};
+use crate::bpf::{get_mark, iterate, pidfd, set_mark};
 use crate::node::kernel_device;
 use crate::tables::Tables;
-use sekisho_abi::maps::{MARK_CONFINED, MARK_TERMINAL, MARK_TRANSPORT, Mark};
+use sekisho_abi::maps::{MARK_CONFINED, MARK_TERMINAL, MARK_TRANSPORT, Mark, THREAD_FAILED};
 use sekisho_abi::process::{Identity, becomes_confined};
-use std::fs;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 
 /// What `/proc` says about a process.
@@ -19,11 +20,58 @@ struct Process {
     terminal: bool,
 }
 
-/// Marks every running process that policy confines. Returns how many were newly marked.
-pub fn mark_existing(map: BorrowedFd<'_>, tables: &Tables, cgroups: &[String]) -> usize {
+/// Marks the first thread of every running process that policy confines. Returns how many were newly marked.
+fn mark_existing(map: BorrowedFd<'_>, tables: &Tables, cgroups: &[String]) -> usize {
     let pids = fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
     pids.filter(|&pid| mark_one(map, tables, cgroups, pid).unwrap_or(false)).count()
+}
+
+/// Gives the mark of each process to all of its threads. `/proc` and a process descriptor reach only the first thread
+/// (others only since linux 6.9), so the kernel does it, in one run over every task.
+#[derive(Debug)]
+pub struct Threads {
+    link: OwnedFd,
+}
+
+impl Threads {
+    /// Around a link on the kernel's program.
+    pub fn new(link: OwnedFd) -> Self {
+        Self { link }
+    }
+
+    /// Runs it once. Returns how many threads were newly marked.
+    ///
+    /// # Errors
+    /// The system call's, or when a thread's mark could not be written.
+    pub fn mark(&self) -> io::Result<usize> {
+        let mut said = Vec::new();
+        File::from(iterate(self.link.as_fd())?).read_to_end(&mut said)?;
+        if said.contains(&THREAD_FAILED) {
+            return Err(io::Error::other("a thread could not be marked"));
+        }
+        Ok(said.len())
+    }
+}
+
+/// Most rounds over all processes: each finds what began during the one before, so one round finds nothing.
+const ROUNDS: usize = 10;
+
+/// Marks every running process that policy confines, and all their threads. Returns how many were newly marked.
+pub fn mark_all(map: BorrowedFd<'_>, threads: &Threads, tables: &Tables, cgroups: &[String]) -> usize {
+    let mut all = 0;
+    for _ in 0..ROUNDS {
+        let processes = mark_existing(map, tables, cgroups);
+        let more = threads.mark().unwrap_or_else(|error| {
+            tracing::error!(%error, "threads of running processes could not be marked");
+            0
+        });
+        all += processes + more;
+        if processes + more == 0 {
+            break;
+        }
+    }
+    all
 }
 
 fn mark_one(map: BorrowedFd<'_>, tables: &Tables, cgroups: &[String], pid: u32) -> Option<bool> {

@@ -5,6 +5,7 @@ use crate::daemon::DaemonError;
 use crate::gate::Gate;
 use crate::lockdown::{self, accounts};
 use crate::serve::Asker;
+use aya::maps::{MapData, RingBuf};
 use jiff::Timestamp;
 use sekisho_policy::Policy;
 use sekisho_wire::config::LoadError;
@@ -57,7 +58,7 @@ pub fn refused(error: &DaemonError) -> PolicyRefused {
 
 impl Gate {
     /// Obeys, or says why not.
-    pub fn order(&mut self, asker: Asker, ask: Ask) -> Answer {
+    pub fn order(&mut self, asker: Asker, ask: Ask, ring: &mut RingBuf<MapData>) -> Answer {
         let by = match may_order(asker, &self.loaded.policy) {
             Ok(by) => by,
             Err(why) => {
@@ -66,7 +67,7 @@ impl Gate {
             }
         };
         match ask {
-            Ask::Apply => match self.reload() {
+            Ask::Apply => match self.reload(ring) {
                 Ok(applied) => Answer::Applied(applied),
                 Err(refused) => Answer::PolicyRefused(refused),
             },

@@ -1,7 +1,10 @@
 //! Keys and values of the maps. Every key carries the policy's *epoch*: a reload writes the new entries beside the
 //! old ones and then changes one number, so no hook ever sees half a policy.
 
-/// Version of everything here. Pins of another version are not reused.
+/// Version of what outlives an upgrade: marks, sockets, listeners, locks, what a session has shown. A gate of another
+/// version of these does not start beside them: a mark that is not understood must not be forgotten.
+pub const MARKS_VERSION: u32 = 1;
+/// Version of everything else here. Pins of another version are not reused.
 pub const VERSION: u32 = 2;
 
 /// Most uid ranges.
@@ -29,6 +32,11 @@ pub const MARK_CONFINED: u32 = 1;
 pub const MARK_TRANSPORT: u32 = 2;
 /// The transport has been handed a terminal, where somebody types. Cleared at exec, like the role.
 pub const MARK_TERMINAL: u32 = 4;
+
+/// What the run over all tasks says for a thread it marked, and for one it could not.
+pub const THREAD_MARKED: u8 = b'+';
+/// See [`THREAD_MARKED`].
+pub const THREAD_FAILED: u8 = b'!';
 
 /// Socket storage: who made it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
