@@ -5,11 +5,13 @@ use crate::lent::listen;
 use crate::outside::{Inbox, open_to_all};
 use anyhow::{Context as _, Result};
 use std::fs;
+use std::io::Read as _;
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 /// Where services listen for streams; each is a channel.
 pub(crate) const STREAMS: &[&str] = &[
@@ -17,10 +19,7 @@ pub(crate) const STREAMS: &[&str] = &[
     "/run/containerd/containerd.sock",
     "/run/podman/podman.sock",
     "/run/cups/cups.sock",
-    "/run/nscd/socket",
-    "/var/lib/sss/pipes/nss",
     "/run/rpcbind.sock",
-    "/run/systemd/resolve/io.systemd.Resolve",
     "/run/snapd.socket",
     "/run/libvirt/libvirt-sock",
     "/run/munge/munge.socket.2",
@@ -31,6 +30,11 @@ pub(crate) const STREAMS: &[&str] = &[
     "/tmp/ssh-sekisho/agent.7",
     "/tmp/wayland-7",
 ];
+
+/// Services of names. Every program that looks an account up asks them, and would wait for an answer: these listen to one
+/// question and hang up.
+const NAMES: &[&str] =
+    &["/run/nscd/socket", "/var/lib/sss/pipes/nss", "/run/systemd/resolve/io.systemd.Resolve"];
 
 /// Where services listen for datagrams.
 pub(crate) const DATAGRAMS: &[&str] = &["/run/postfix-pickup", "/run/syslog-remote"];
@@ -48,6 +52,21 @@ pub(crate) fn open(inbox: &Inbox) -> Result<()> {
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 listen(stream.into(), &inbox);
+            }
+        });
+    }
+    for path in NAMES.iter().map(Path::new) {
+        make_room(path)?;
+        let listener = UnixListener::bind(path).with_context(|| path.display().to_string())?;
+        open_to_all(path, None)?;
+        let inbox = inbox.clone();
+        std::thread::spawn(move || {
+            let mut question = [0; 4096];
+            for mut stream in listener.incoming().flatten() {
+                let heard = stream.set_read_timeout(Some(Duration::from_millis(200)));
+                if let Ok(n) = heard.and_then(|()| stream.read(&mut question)) {
+                    inbox.put(&question[..n]);
+                }
             }
         });
     }
