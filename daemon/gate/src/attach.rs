@@ -82,8 +82,19 @@ pub enum AttachError {
 }
 
 /// Maps that outlive an upgrade too: who is confined must never be forgotten.
-const KEPT: [&str; 7] =
-    ["TASKS", "SOCKETS", "LISTENERS", "LOCKS", "LOCKED", "SCREEN_SESSIONS", "SCREEN_SPENT"];
+const KEPT: [&str; 11] = [
+    "TASKS",
+    "SHADOWS",
+    "SOCKETS",
+    "LISTENERS",
+    "CONNECTIONS",
+    "TERMINALS",
+    "HOMES",
+    "LOCKS",
+    "LOCKED",
+    "SCREEN_SESSIONS",
+    "SCREEN_SPENT",
+];
 
 /// Maps that outlive the daemon: policy, records, counters.
 const MAPS: [&str; 12] = [
@@ -282,6 +293,8 @@ pub fn load(path: &Path, pins: &Pins) -> Result<Loaded, AttachError> {
     }
     let sequence = kernel.rename_sequence(&fs::read_to_string("/proc/kallsyms").unwrap_or_default());
     loader.override_global("RENAME_SEQUENCE", &sequence, true);
+    let may_fail = u32::from(kernel.storage_may_fail());
+    loader.override_global("STORAGE_MAY_FAIL", &may_fail, true);
     for name in MAPS {
         loader.map_pin_path(name, pins.maps().join(name));
     }

@@ -38,7 +38,7 @@ fn expected(hook: Hook, idmap: bool) -> &'static [(usize, &'static str)] {
         Hook::SocketSendmsg => &[(0, "socket"), (1, "msghdr")],
         Hook::UnixStreamConnect => &[(0, "sock"), (1, "sock"), (2, "sock")],
         Hook::UnixMaySend => &[(0, "socket"), (1, "socket")],
-        Hook::TaskAlloc | Hook::PtraceAccessCheck | Hook::TaskKill => &[(0, "task_struct")],
+        Hook::TaskFree | Hook::TaskAlloc | Hook::PtraceAccessCheck | Hook::TaskKill => &[(0, "task_struct")],
         Hook::TaskFixSetuid => &[(0, "cred"), (1, "cred")],
         Hook::Capable => &[(0, "cred"), (1, "user_namespace")],
         Hook::SbKernMount => &[(0, "super_block")],
@@ -53,6 +53,8 @@ fn expected(hook: Hook, idmap: bool) -> &'static [(usize, &'static str)] {
         }
         Hook::FileSendSigiotask => &[(0, "task_struct")],
         Hook::SocketSetsockopt => &[(0, "socket")],
+        Hook::InetConnRequest => &[(0, "sock"), (1, "sk_buff")],
+        Hook::InetConnEstablished => &[(0, "sock")],
         _ => &[],
     }
 }

@@ -184,4 +184,10 @@ hooks! {
     FileSendSigiotask = 70, "file_send_sigiotask", IfPresent;
     /// Socket options, some of which send packets by themselves.
     SocketSetsockopt = 71, "socket_setsockopt", IfPresent;
+    /// A connection arrives: who answers it?
+    InetConnRequest = 72, "inet_conn_request", Mandatory;
+    /// A connection was made: who opened it, and who answered?
+    InetConnEstablished = 73, "inet_conn_established", Mandatory;
+    /// A task is no more.
+    TaskFree = 74, "task_free", IfPresent;
 }

@@ -30,6 +30,10 @@ offsets! {
     OFF_VMA_FILE; OFF_VMA_FLAGS;
     OFF_IPC_CUID;
     OFF_PATH_DENTRY;
+    OFF_INODE_LINKS;
+    OFF_FILE_PRIVATE; OFF_TTY_FILE_TTY; OFF_TTY_LINK; OFF_TTY_DRIVER_DATA; OFF_TTY_DRIVER; OFF_TTY_INDEX;
+    OFF_TTY_DRIVER_MAJOR; OFF_TTY_DRIVER_FIRST; OFF_TASK_SIGNAL; OFF_SIGNAL_TTY;
+    OFF_SKB_HEAD; OFF_SKB_NETWORK; OFF_SKB_TRANSPORT; OFF_MSG_FLAGS;
     OFF_KEY_UID; OFF_KEY_TYPE; OFF_KEY_TYPE_NAME;
 }
 
@@ -55,6 +59,11 @@ pub static LOOP_RANGES: u32 = sekisho_abi::maps::RANGES as u32;
 /// See [`LOOP_DEPTH`].
 #[unsafe(no_mangle)]
 pub static LOOP_TRIES: u32 = 16;
+
+/// 0 where the kernel always finds a task's mark. Before linux 6.2 it may say that there is none while the same
+/// processor is at work on another task's.
+#[unsafe(no_mangle)]
+pub static STORAGE_MAY_FAIL: u32 = 1;
 
 #[unsafe(no_mangle)]
 static ANSWER_ALLOW: i32 = 0;
