@@ -42,7 +42,12 @@ fn expected(hook: Hook, idmap: bool) -> &'static [(usize, &'static str)] {
         Hook::TaskFixSetuid => &[(0, "cred"), (1, "cred")],
         Hook::Capable => &[(0, "cred"), (1, "user_namespace")],
         Hook::SbKernMount => &[(0, "super_block")],
-        Hook::MsgQueueMsgsnd | Hook::ShmShmat | Hook::SemSemop | Hook::SemSemctl => &[(0, "kern_ipc_perm")],
+        Hook::MsgQueueMsgsnd
+        | Hook::MsgQueueMsgctl
+        | Hook::ShmShmat
+        | Hook::ShmShmctl
+        | Hook::SemSemop
+        | Hook::SemSemctl => &[(0, "kern_ipc_perm")],
         Hook::FileReceive | Hook::FileTruncate => &[(0, "file")],
         Hook::PathTruncate => &[(0, "path")],
         Hook::MmapBackingFile => &[(0, "vm_area_struct"), (1, "file")],

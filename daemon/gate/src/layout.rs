@@ -75,6 +75,8 @@ const FIELDS: &[Wanted] = &[
     ("OFF_VMA_FILE", "vm_area_struct", "vm_file", true),
     ("OFF_VMA_FLAGS", "vm_area_struct", "vm_flags", true),
     ("OFF_IPC_CUID", "kern_ipc_perm", "cuid.val", true),
+    ("OFF_TASK_FLAGS", "task_struct", "flags", true),
+    ("OFF_TASK_REAL_CRED", "task_struct", "real_cred", true),
     ("OFF_INODE_LINKS", "inode", "i_nlink", true),
     ("OFF_FILE_PRIVATE", "file", "private_data", true),
     ("OFF_TTY_FILE_TTY", "tty_file_private", "tty", true),
@@ -95,6 +97,22 @@ const FIELDS: &[Wanted] = &[
     ("OFF_KEY_TYPE", "key", "type", true),
     ("OFF_KEY_TYPE_NAME", "key_type", "name", true),
 ];
+
+/// Where the kernel keeps a variable of its own, by its list of symbols; `None` when it does not say, or more than once.
+#[must_use]
+pub fn address_of(symbols: &str, symbol: &str) -> Option<u64> {
+    // Symbols of modules have a fourth word.
+    let mut found = symbols.lines().filter_map(|line| {
+        let words: Vec<_> = line.split_whitespace().collect();
+        let [address, _, name] = words[..] else { return None };
+        if name != symbol {
+            return None;
+        }
+        u64::from_str_radix(address, 16).ok().filter(|&address| address != 0)
+    });
+    let address = found.next()?;
+    found.next().is_none().then_some(address)
+}
 
 /// The running kernel's types.
 pub struct Kernel {
@@ -145,16 +163,7 @@ impl Kernel {
         let Some(within) = lock.and_then(|lock| self.descend(&lock, "seqcount.seqcount.sequence")) else {
             return 0;
         };
-        // Symbols of modules have a fourth word.
-        let mut found = symbols.lines().filter_map(|line| {
-            let words: Vec<_> = line.split_whitespace().collect();
-            let [address, _, "rename_lock"] = words[..] else { return None };
-            u64::from_str_radix(address, 16).ok().filter(|&address| address != 0)
-        });
-        match (found.next(), found.next()) {
-            (Some(address), None) => address + u64::from(within),
-            _ => 0,
-        }
+        address_of(symbols, "rename_lock").map_or(0, |address| address + u64::from(within))
     }
 
     /// Follows a dotted path through members; anonymous structures and unions are transparent.

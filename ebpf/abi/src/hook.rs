@@ -190,4 +190,12 @@ hooks! {
     InetConnEstablished = 73, "inet_conn_established", Mandatory;
     /// A task is no more.
     TaskFree = 74, "task_free", IfPresent;
+    /// Controls of System V shared memory.
+    ShmShmctl = 75, "shm_shmctl", IfPresent;
+    /// Controls of a System V queue.
+    MsgQueueMsgctl = 76, "msg_queue_msgctl", IfPresent;
+    /// A program that loads a module.
+    KernelModuleRequest = 77, "kernel_module_request", IfPresent;
+    /// Credentials: a dying process takes some for its core.
+    CredPrepare = 78, "cred_prepare", IfPresent;
 }

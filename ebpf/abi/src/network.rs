@@ -257,11 +257,18 @@ const TCP_FASTOPEN_CONNECT: u32 = 30;
 
 /// May this option be set? Joining a group makes the kernel announce it to the network: the group's number is payload.
 /// Fast open sends data before anybody has answered. Devices, source routes and the like send packets elsewhere than
-/// their address says: loopback's, looked for behind a network card.
+/// their address says: loopback's, looked for behind a network card. Of an internet socket that somebody unconfined
+/// made, none is set: options are in the headers.
 #[inline(always)]
 #[must_use]
-pub const fn decide_option(subject: Subject, level: u32, name: u32) -> Answer {
-    let announces = match level {
+pub const fn decide_option(subject: Subject, handed_down: bool, level: u32, name: u32) -> Answer {
+    if !subject.confined {
+        return Reason::Allowed;
+    }
+    if handed_down && !subject.transport {
+        return Reason::InheritedSocket;
+    }
+    let leads_elsewhere = match level {
         // SO_BINDTODEVICE, SO_BINDTOIFINDEX.
         SOL_SOCKET => matches!(name, 25 | 62),
         // IP_OPTIONS, groups, IP_UNICAST_IF.
@@ -271,5 +278,5 @@ pub const fn decide_option(subject: Subject, level: u32, name: u32) -> Answer {
         SOL_TCP => name == TCP_FASTOPEN_CONNECT,
         _ => false,
     };
-    if subject.confined && announces { Reason::Network } else { Reason::Allowed }
+    if leads_elsewhere { Reason::Network } else { Reason::Allowed }
 }

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 
 mod exhaustive;
 mod matrix;
+mod usermode;
 
 fn rules() -> impl Strategy<Value = Rules> {
     any::<bool>().prop_map(|listen_loopback| Rules { listen_loopback })
@@ -425,11 +426,11 @@ fn nobody_confined_speaks_to_a_trusted_service_as_somebody_else() {
 
 #[test]
 fn options_that_lead_elsewhere_are_refused_and_ordinary_ones_are_not() {
-    let of = |level, option| network::decide_option(Subject::CONFINED, level, option);
+    let of = |level, option| network::decide_option(Subject::CONFINED, false, level, option);
     for (level, option) in [(1, 25), (1, 62), (0, 4), (0, 35), (0, 42), (41, 20), (41, 57), (41, 50), (6, 30)]
     {
         assert_eq!(of(level, option), Reason::Network, "{level} {option}");
-        assert_eq!(network::decide_option(Subject::FREE, level, option), Reason::Allowed);
+        assert_eq!(network::decide_option(Subject::FREE, false, level, option), Reason::Allowed);
     }
     // SO_REUSEADDR, SO_KEEPALIVE, IP_TOS, IP_TTL, TCP_NODELAY, IPV6_V6ONLY.
     for (level, option) in [(1, 2), (1, 9), (0, 1), (0, 2), (6, 1), (41, 26)] {

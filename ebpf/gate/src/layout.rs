@@ -30,6 +30,7 @@ offsets! {
     OFF_VMA_FILE; OFF_VMA_FLAGS;
     OFF_IPC_CUID;
     OFF_PATH_DENTRY;
+    OFF_TASK_FLAGS; OFF_TASK_REAL_CRED;
     OFF_INODE_LINKS;
     OFF_FILE_PRIVATE; OFF_TTY_FILE_TTY; OFF_TTY_LINK; OFF_TTY_DRIVER_DATA; OFF_TTY_DRIVER; OFF_TTY_INDEX;
     OFF_TTY_DRIVER_MAJOR; OFF_TTY_DRIVER_FIRST; OFF_TASK_SIGNAL; OFF_SIGNAL_TTY;
@@ -46,6 +47,17 @@ pub static RENAME_SEQUENCE: u64 = 0;
 pub fn rename_sequence() -> u64 {
     // SAFETY: a static of this object; volatile because the loader rewrites it after compilation.
     unsafe { read_volatile(&raw const RENAME_SEQUENCE) }
+}
+
+/// Where the kernel's core pattern is; 0 when the kernel does not say.
+#[unsafe(no_mangle)]
+pub static CORE_PATTERN: u64 = 0;
+
+/// See [`CORE_PATTERN`].
+#[inline(always)]
+pub fn core_pattern() -> u64 {
+    // SAFETY: as `rename_sequence`.
+    unsafe { read_volatile(&raw const CORE_PATTERN) }
 }
 
 /// Bounds of loops. Here and not in the code, so that the compiler cannot unroll them into megabytes; the verifier

@@ -2,11 +2,12 @@
 
 use crate::file::{self, Act, Object, Place};
 use crate::network::{self, Destination, Peer};
-use crate::{Answer, Reason, Rules, Subject, maps, process, verdict};
+use crate::{Answer, Reason, Rules, Subject, maps, process, usermode, verdict};
 
 const ACTS: [Act; 6] = [Act::Read, Act::Write, Act::Name, Act::DeviceNode, Act::Metadata, Act::Link];
 const PEERS: [Peer; 6] =
     [Peer::Foreign, Peer::Stranger, Peer::Confined, Peer::Listed, Peer::Kept, Peer::Nobody];
+const LEVELS: [u32; 6] = [0, 1, 6, 17, 41, 255];
 const FLAGS: [bool; 2] = [false, true];
 /// Every filesystem the decision knows, and some it does not: ext4, NFS, FUSE, devpts, the message queues, nothing.
 const MAGICS: [u64; 14] = [
@@ -197,16 +198,20 @@ fn every_answer(who: Subject) -> Vec<Answer> {
             }
         }
     }
-    for level in [0, 1, 6, 17, 41, 255] {
-        answers.extend((0..128).map(|name| network::decide_option(who, level, name)));
+    for level in LEVELS {
+        for handed_down in FLAGS {
+            answers.extend((0..128).map(|name| network::decide_option(who, handed_down, level, name)));
+        }
     }
     answers.extend((0..128).map(|capability| process::decide_capability(who, capability)));
     answers.extend(subjects().into_iter().map(|target| process::decide_process(who, target)));
     answers.extend(Reason::ALL.map(|reason| process::decide_never(who, reason)));
     answers.push(process::decide_ring(who));
+    answers.extend([0, b'c', b'/', b'|', b'@'].map(|first| usermode::decide_dump(who, first)));
     for flag in FLAGS {
         answers.push(network::decide_accept(who, flag));
         answers.push(process::decide_shared(who, flag));
+        answers.push(usermode::decide_usermode(who, flag));
         answers.extend((0..16).map(|need| process::decide_key(who, need, flag)));
     }
     let types: [[u8; 8]; 4] = [*b"user\0\0\0\0", *b"keyring\0", *b"dns_reso", *b"cifs.spn"];
@@ -257,6 +262,9 @@ fn the_transport_role_gives_its_sockets_and_nothing_else() {
     let transport = every_answer(Subject { transport: true, ..Subject::CONFINED });
     let gained =
         plain.iter().zip(&transport).filter(|(p, t)| **p != Reason::Allowed && **t == Reason::Allowed);
-    // Exactly one question: sending through a socket that somebody else made, whose other end is off the node.
-    assert_eq!(gained.map(|(p, _)| *p).collect::<Vec<_>>(), [Reason::InheritedSocket]);
+    // Exactly two questions: sending through a socket that somebody else made, whose other end is off the node, and
+    // setting those of its options that may be set on a socket of one's own.
+    let own = |level| (0..128).map(move |name| network::decide_option(Subject::CONFINED, false, level, name));
+    let options = LEVELS.into_iter().flat_map(own).filter(|answer| *answer == Reason::Allowed).count();
+    assert_eq!(gained.map(|(p, _)| *p).collect::<Vec<_>>(), vec![Reason::InheritedSocket; 1 + options]);
 }

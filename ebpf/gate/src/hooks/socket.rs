@@ -203,15 +203,24 @@ hook!(socket_listen, ctx, {
 });
 
 hook!(socket_setsockopt, ctx, {
+    let socket: *const u8 = ctx.arg(0);
     let level: u32 = ctx.arg(1);
     let name: u32 = ctx.arg(2);
     let Some((who, policy)) = confined() else { return 0 };
-    record::number(
-        Hook::SocketSetsockopt,
-        decide_option(who, level, name),
-        policy,
-        u64::from(level << 16 | name),
-    )
+    if socket.is_null() {
+        return 0;
+    }
+    // SAFETY: a live socket; null is checked.
+    unsafe {
+        let sk = sk_of(socket);
+        if sk.is_null() {
+            return record::number(Hook::SocketSetsockopt, Reason::Unresolved, policy, u64::from(name));
+        }
+        let family = family_of(sk);
+        let handed_down = (family == AF_INET || family == AF_INET6) && !owned(sk);
+        let answer = decide_option(who, handed_down, level, name);
+        record::number(Hook::SocketSetsockopt, answer, policy, u64::from(level << 16 | name))
+    }
 });
 
 // Who is at the two ends of a connection within the node is seen as it is made. Runs for everybody, outside any task.
