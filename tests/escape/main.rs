@@ -175,6 +175,12 @@ const SILENT: &[(&str, &str)] = &[
     ("task_fix_setuid", "marks who becomes a confined person; likewise"),
     ("bprm_check_security", "marks programs of confined sessions; likewise"),
     ("bprm_committed_creds", "ends a role; cannot say no"),
+    ("task_free", "forgets a task; cannot say no"),
+    (
+        "inet_conn_request",
+        "notes who answers a connection within the node; what is sent through it is refused",
+    ),
+    ("inet_conn_established", "notes who opened one; likewise"),
     ("sb_kern_mount", "behind a capability, which is refused before"),
     ("sb_remount", "behind a capability, which is refused before"),
     ("sb_umount", "behind a capability, which is refused before"),

@@ -2,7 +2,7 @@
 
 use crate::bpf::link_iterator;
 use crate::hooks::{Found, setattr_idmap, survey};
-use crate::layout::{Kernel, LayoutError};
+use crate::layout::{Kernel, LayoutError, address_of};
 use crate::marks::Threads;
 use crate::second_layer;
 use aya::programs::links::FdLink;
@@ -82,8 +82,19 @@ pub enum AttachError {
 }
 
 /// Maps that outlive an upgrade too: who is confined must never be forgotten.
-const KEPT: [&str; 7] =
-    ["TASKS", "SOCKETS", "LISTENERS", "LOCKS", "LOCKED", "SCREEN_SESSIONS", "SCREEN_SPENT"];
+const KEPT: [&str; 11] = [
+    "TASKS",
+    "SHADOWS",
+    "SOCKETS",
+    "LISTENERS",
+    "CONNECTIONS",
+    "TERMINALS",
+    "HOMES",
+    "LOCKS",
+    "LOCKED",
+    "SCREEN_SESSIONS",
+    "SCREEN_SPENT",
+];
 
 /// Maps that outlive the daemon: policy, records, counters.
 const MAPS: [&str; 12] = [
@@ -280,8 +291,14 @@ pub fn load(path: &Path, pins: &Pins) -> Result<Loaded, AttachError> {
     for (name, offset) in &offsets {
         loader.override_global(name, offset, true);
     }
-    let sequence = kernel.rename_sequence(&fs::read_to_string("/proc/kallsyms").unwrap_or_default());
+    let symbols = fs::read_to_string("/proc/kallsyms").unwrap_or_default();
+    let sequence = kernel.rename_sequence(&symbols);
     loader.override_global("RENAME_SEQUENCE", &sequence, true);
+    // Unknown: no core of a confined process is handed to anybody.
+    let core_pattern = address_of(&symbols, "core_pattern").unwrap_or(0);
+    loader.override_global("CORE_PATTERN", &core_pattern, true);
+    let may_fail = u32::from(kernel.storage_may_fail());
+    loader.override_global("STORAGE_MAY_FAIL", &may_fail, true);
     for name in MAPS {
         loader.map_pin_path(name, pins.maps().join(name));
     }

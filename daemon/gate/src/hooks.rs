@@ -38,11 +38,16 @@ fn expected(hook: Hook, idmap: bool) -> &'static [(usize, &'static str)] {
         Hook::SocketSendmsg => &[(0, "socket"), (1, "msghdr")],
         Hook::UnixStreamConnect => &[(0, "sock"), (1, "sock"), (2, "sock")],
         Hook::UnixMaySend => &[(0, "socket"), (1, "socket")],
-        Hook::TaskAlloc | Hook::PtraceAccessCheck | Hook::TaskKill => &[(0, "task_struct")],
+        Hook::TaskFree | Hook::TaskAlloc | Hook::PtraceAccessCheck | Hook::TaskKill => &[(0, "task_struct")],
         Hook::TaskFixSetuid => &[(0, "cred"), (1, "cred")],
         Hook::Capable => &[(0, "cred"), (1, "user_namespace")],
         Hook::SbKernMount => &[(0, "super_block")],
-        Hook::MsgQueueMsgsnd | Hook::ShmShmat | Hook::SemSemop | Hook::SemSemctl => &[(0, "kern_ipc_perm")],
+        Hook::MsgQueueMsgsnd
+        | Hook::MsgQueueMsgctl
+        | Hook::ShmShmat
+        | Hook::ShmShmctl
+        | Hook::SemSemop
+        | Hook::SemSemctl => &[(0, "kern_ipc_perm")],
         Hook::FileReceive | Hook::FileTruncate => &[(0, "file")],
         Hook::PathTruncate => &[(0, "path")],
         Hook::MmapBackingFile => &[(0, "vm_area_struct"), (1, "file")],
@@ -53,6 +58,8 @@ fn expected(hook: Hook, idmap: bool) -> &'static [(usize, &'static str)] {
         }
         Hook::FileSendSigiotask => &[(0, "task_struct")],
         Hook::SocketSetsockopt => &[(0, "socket")],
+        Hook::InetConnRequest => &[(0, "sock"), (1, "sk_buff")],
+        Hook::InetConnEstablished => &[(0, "sock")],
         _ => &[],
     }
 }

@@ -75,11 +75,44 @@ const FIELDS: &[Wanted] = &[
     ("OFF_VMA_FILE", "vm_area_struct", "vm_file", true),
     ("OFF_VMA_FLAGS", "vm_area_struct", "vm_flags", true),
     ("OFF_IPC_CUID", "kern_ipc_perm", "cuid.val", true),
+    ("OFF_TASK_FLAGS", "task_struct", "flags", true),
+    ("OFF_TASK_REAL_CRED", "task_struct", "real_cred", true),
+    ("OFF_INODE_LINKS", "inode", "i_nlink", true),
+    ("OFF_FILE_PRIVATE", "file", "private_data", true),
+    ("OFF_TTY_FILE_TTY", "tty_file_private", "tty", true),
+    ("OFF_TTY_LINK", "tty_struct", "link", true),
+    ("OFF_TTY_DRIVER_DATA", "tty_struct", "driver_data", true),
+    ("OFF_TTY_DRIVER", "tty_struct", "driver", true),
+    ("OFF_TTY_INDEX", "tty_struct", "index", true),
+    ("OFF_TTY_DRIVER_MAJOR", "tty_driver", "major", true),
+    ("OFF_TTY_DRIVER_FIRST", "tty_driver", "minor_start", true),
+    ("OFF_TASK_SIGNAL", "task_struct", "signal", true),
+    ("OFF_SIGNAL_TTY", "signal_struct", "tty", true),
+    ("OFF_SKB_HEAD", "sk_buff", "head", true),
+    ("OFF_SKB_NETWORK", "sk_buff", "network_header", true),
+    ("OFF_SKB_TRANSPORT", "sk_buff", "transport_header", true),
+    ("OFF_MSG_FLAGS", "msghdr", "msg_flags", true),
     ("OFF_PATH_DENTRY", "path", "dentry", true),
     ("OFF_KEY_UID", "key", "uid.val", true),
     ("OFF_KEY_TYPE", "key", "type", true),
     ("OFF_KEY_TYPE_NAME", "key_type", "name", true),
 ];
+
+/// Where the kernel keeps a variable of its own, by its list of symbols; `None` when it does not say, or more than once.
+#[must_use]
+pub fn address_of(symbols: &str, symbol: &str) -> Option<u64> {
+    // Symbols of modules have a fourth word.
+    let mut found = symbols.lines().filter_map(|line| {
+        let words: Vec<_> = line.split_whitespace().collect();
+        let [address, _, name] = words[..] else { return None };
+        if name != symbol {
+            return None;
+        }
+        u64::from_str_radix(address, 16).ok().filter(|&address| address != 0)
+    });
+    let address = found.next()?;
+    found.next().is_none().then_some(address)
+}
 
 /// The running kernel's types.
 pub struct Kernel {
@@ -130,16 +163,7 @@ impl Kernel {
         let Some(within) = lock.and_then(|lock| self.descend(&lock, "seqcount.seqcount.sequence")) else {
             return 0;
         };
-        // Symbols of modules have a fourth word.
-        let mut found = symbols.lines().filter_map(|line| {
-            let words: Vec<_> = line.split_whitespace().collect();
-            let [address, _, "rename_lock"] = words[..] else { return None };
-            u64::from_str_radix(address, 16).ok().filter(|&address| address != 0)
-        });
-        match (found.next(), found.next()) {
-            (Some(address), None) => address + u64::from(within),
-            _ => 0,
-        }
+        address_of(symbols, "rename_lock").map_or(0, |address| address + u64::from(within))
     }
 
     /// Follows a dotted path through members; anonymous structures and unions are transparent.
@@ -186,6 +210,12 @@ impl Kernel {
         let function = types.iter().find_map(|t| if let Type::Func(f) = t { Some(f) } else { None })?;
         let Type::FuncProto(prototype) = self.btf.resolve_chained_type(function).ok()? else { return None };
         Some(prototype.parameters.iter().map(|p| self.pointee(p).unwrap_or_default()).collect())
+    }
+
+    /// May task storage say that a task has no mark, although it has one? Since linux 6.2 the kernel tells programs that
+    /// may interrupt each other from those that may not, and the latter always get their answer.
+    pub fn storage_may_fail(&self) -> bool {
+        self.btf.resolve_types_by_name("bpf_task_storage_get_recur").map_or(true, |types| types.is_empty())
     }
 
     fn pointee(&self, parameter: &dyn BtfType) -> Option<String> {

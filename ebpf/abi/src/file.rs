@@ -45,14 +45,18 @@ pub struct Object {
     pub sb_flags: u64,
     /// The inode belongs to a confined account.
     pub own: bool,
-    /// The inode belongs to uid 0.
-    pub roots: bool,
+    /// A terminal whose other end a confined task opened, or the controlling terminal of the caller.
+    pub session_terminal: bool,
     /// The filesystem's root directory belongs to a confined account.
     pub own_filesystem: bool,
     /// In procfs: below the directory of a process, and not one of its identity files.
     pub process_entry: bool,
     /// Policy lists the device node.
     pub device_listed: bool,
+    /// How many names the inode has.
+    pub links: u32,
+    /// Every one of them was made where it is seen: inside.
+    pub homes_inside: bool,
 }
 
 /// Where an object is, as far as leaving the node is concerned.
@@ -75,6 +79,10 @@ pub enum Place {
     ForeignDevice,
     /// A socket, reached as a file.
     Socket,
+    /// Inside by this name; where its other names are, nobody knows.
+    OtherHome,
+    /// It could not be found out.
+    Unresolved,
     /// Everything else.
     Outside,
 }
@@ -103,6 +111,8 @@ pub enum Act {
     DeviceNode,
     /// Mode, owner, times, size, attributes.
     Metadata,
+    /// Given one more name.
+    Link,
 }
 
 const fn major(device: u32) -> u32 {
@@ -141,8 +151,10 @@ pub const fn place(object: &Object) -> Place {
         return Place::ForeignDevice;
     }
     if kind == S_IFCHR {
-        // A terminal belongs to the session when its owner is confined; sudo makes its own as root.
-        if (pseudo_terminal(object.rdev) && (object.own || object.roots)) || (line(object.rdev) && object.own)
+        // A terminal belongs to the session when its owner is confined. One that belongs to root may be another
+        // session's: it must be the caller's own, or (sudo's) made by somebody confined.
+        if (pseudo_terminal(object.rdev) && (object.own || object.session_terminal))
+            || (line(object.rdev) && object.own)
         {
             return Place::Terminal;
         }
@@ -151,10 +163,13 @@ pub const fn place(object: &Object) -> Place {
         }
         return Place::ForeignDevice;
     }
+    let other_home = object.links > 1 && !object.homes_inside && kind != S_IFDIR;
     match object.zone {
+        maps::ZONE_WORKSPACE | maps::ZONE_SPOOL if other_home => return Place::OtherHome,
         maps::ZONE_WORKSPACE => return Place::Workspace,
         maps::ZONE_SPOOL => return Place::Spool,
-        _ => {}
+        0 => {}
+        _ => return Place::Unresolved,
     }
     let kernel_made = object.sb_flags & SB_KERNMOUNT != 0;
     match object.magic {
@@ -193,7 +208,11 @@ pub const fn decide(subject: Subject, act: Act, place: Place) -> Answer {
         Place::Spool => Reason::Allowed,
         Place::Device if matches!(act, Act::Read | Act::Write) => Reason::Allowed,
         Place::Device | Place::ForeignDevice => Reason::Device,
-        Place::Outside if matches!(act, Act::Read) => Reason::Allowed,
+        // One more name inside changes nothing but a count.
+        Place::OtherHome if matches!(act, Act::Read | Act::Link) => Reason::Allowed,
+        Place::Outside | Place::Unresolved if matches!(act, Act::Read) => Reason::Allowed,
+        Place::OtherHome => Reason::OtherHome,
+        Place::Unresolved => Reason::Unresolved,
         Place::Outside => Reason::OutsideZones,
     }
 }
@@ -211,7 +230,9 @@ pub const fn decide_control(subject: Subject, command: u32, place: Place) -> Ans
     }
     match place {
         Place::ForeignDevice => Reason::Device,
-        Place::Outside | Place::Spool if carries_data_in(command) => decide(subject, Act::Metadata, place),
+        Place::Outside | Place::OtherHome | Place::Unresolved | Place::Spool if carries_data_in(command) => {
+            decide(subject, Act::Metadata, place)
+        }
         _ => Reason::Allowed,
     }
 }

@@ -184,4 +184,18 @@ hooks! {
     FileSendSigiotask = 70, "file_send_sigiotask", IfPresent;
     /// Socket options, some of which send packets by themselves.
     SocketSetsockopt = 71, "socket_setsockopt", IfPresent;
+    /// A connection arrives: who answers it?
+    InetConnRequest = 72, "inet_conn_request", Mandatory;
+    /// A connection was made: who opened it, and who answered?
+    InetConnEstablished = 73, "inet_conn_established", Mandatory;
+    /// A task is no more.
+    TaskFree = 74, "task_free", IfPresent;
+    /// Controls of System V shared memory.
+    ShmShmctl = 75, "shm_shmctl", IfPresent;
+    /// Controls of a System V queue.
+    MsgQueueMsgctl = 76, "msg_queue_msgctl", IfPresent;
+    /// A program that loads a module.
+    KernelModuleRequest = 77, "kernel_module_request", IfPresent;
+    /// Credentials: a dying process takes some for its core.
+    CredPrepare = 78, "cred_prepare", IfPresent;
 }

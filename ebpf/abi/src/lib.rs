@@ -21,6 +21,7 @@ pub mod network;
 pub mod process;
 pub mod screen;
 pub mod second_layer;
+pub mod usermode;
 
 /// Who acts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

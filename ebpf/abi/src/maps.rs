@@ -1,11 +1,12 @@
 //! Keys and values of the maps. Every key carries the policy's *epoch*: a reload writes the new entries beside the
 //! old ones and then changes one number, so no hook ever sees half a policy.
 
-/// Version of what outlives an upgrade: marks, sockets, listeners, locks, what a session has shown. A gate of another
-/// version of these does not start beside them: a mark that is not understood must not be forgotten.
-pub const MARKS_VERSION: u32 = 1;
+/// Version of what outlives an upgrade: marks, sockets and their ends, listeners, locks, terminals, homes of files, what
+/// a session has shown. A gate of another version of these does not start beside them: a mark that is not understood
+/// must not be forgotten.
+pub const MARKS_VERSION: u32 = 2;
 /// Version of everything else here. Pins of another version are not reused.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Most uid ranges.
 pub const RANGES: usize = 8;
@@ -44,7 +45,35 @@ pub const THREAD_FAILED: u8 = b'!';
 pub struct SocketMark {
     /// 1: made by a confined task, so each destination it has was judged.
     pub owned: u32,
+    /// `END_…`: for a connection on loopback that it opened, who answered.
+    pub answered: u32,
 }
+/// Not known.
+pub const END_UNKNOWN: u32 = 0;
+/// A socket made by a confined task.
+pub const END_CONFINED: u32 = 1;
+/// Any other socket.
+pub const END_STRANGER: u32 = 2;
+
+/// A TCP connection within the node, from the side that opened it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[repr(C)]
+pub struct ConnectionKey {
+    /// Network namespace.
+    pub namespace: u32,
+    /// Port of the side that opened it.
+    pub from_port: u16,
+    /// Port of the side that answered.
+    pub to_port: u16,
+    /// Address of the side that opened it.
+    pub from: [u8; 16],
+    /// Address of the side that answered.
+    pub to: [u8; 16],
+}
+/// Value beside a [`ConnectionKey`]: who answered, `END_…`.
+pub const CONNECTION_ANSWERED: u32 = 3;
+/// Value beside a [`ConnectionKey`]: who opened it, `END_…` shifted by this.
+pub const CONNECTION_OPENED_SHIFT: u32 = 2;
 
 /// Switches and ranges of one epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -102,6 +131,8 @@ pub struct NodeKey {
 pub const ZONE_WORKSPACE: u32 = 1;
 /// Value in `ZONES`: a spool.
 pub const ZONE_SPOOL: u32 = 2;
+/// Not a zone: the walk ended before an answer.
+pub const ZONE_UNRESOLVED: u32 = 3;
 /// Inode number that stands for the whole superblock.
 pub const WHOLE_FILESYSTEM: u64 = 0;
 
@@ -206,7 +237,8 @@ pub const COUNT_FALLBACK: u32 = 2;
 
 const _: () = {
     assert!(size_of::<Mark>() == 16);
-    assert!(size_of::<SocketMark>() == 4);
+    assert!(size_of::<SocketMark>() == 8);
+    assert!(size_of::<ConnectionKey>() == 40);
     assert!(size_of::<Config>() == 16 + 8 * RANGES + 8 * FILTER_WORDS);
     assert!(FILTER_WORDS.is_power_of_two());
     assert!(size_of::<NodeKey>() == 16);

@@ -1,6 +1,6 @@
 //! Whom a confined process may reach.
 
-use crate::{Answer, Reason, Rules, Subject};
+use crate::{Answer, Reason, Rules, Subject, maps};
 
 /// `AF_UNIX`.
 pub const AF_UNIX: u32 = 1;
@@ -167,6 +167,8 @@ pub const fn decide_listen(subject: Subject, owned: bool, loopback: bool, port: 
 pub enum Peer {
     /// Nobody known, or somebody unconfined.
     Foreign,
+    /// On this node, known to be unconfined, and not listed.
+    Stranger,
     /// A socket that a confined task made.
     Confined,
     /// Somebody unconfined whom policy lists.
@@ -177,17 +179,23 @@ pub enum Peer {
     Nobody,
 }
 
-/// The other end of a connection that leads there.
+/// Who answered a connection within the node, by what was noted when it was made (`END_…`).
 #[inline(always)]
 #[must_use]
-pub const fn peer_at(destination: Destination) -> Peer {
-    if destination.loopback && destination.listener_confined {
-        Peer::Confined
-    } else if (destination.loopback && destination.listener_listed) || destination.listed {
-        Peer::Listed
-    } else {
-        Peer::Foreign
+pub const fn answered_by(end: u32, listed: bool) -> Peer {
+    match end {
+        maps::END_CONFINED => Peer::Confined,
+        maps::END_STRANGER if listed => Peer::Listed,
+        maps::END_STRANGER => Peer::Stranger,
+        _ => Peer::Foreign,
     }
+}
+
+/// Who opened a connection within the node: an unconfined client fetches by its own will.
+#[inline(always)]
+#[must_use]
+pub const fn opened_by(end: u32) -> Peer {
+    if end == maps::END_CONFINED { Peer::Confined } else { Peer::Foreign }
 }
 
 /// A unix peer: may it be talked to? A service that policy lists believes the name the kernel gives it: nobody confined
@@ -200,7 +208,7 @@ pub const fn decide_peer(subject: Subject, peer: Peer, borrowed: bool) -> Answer
     }
     match peer {
         Peer::Confined | Peer::Nobody => Reason::Allowed,
-        Peer::Foreign => Reason::Deputy,
+        Peer::Foreign | Peer::Stranger => Reason::Deputy,
         Peer::Listed | Peer::Kept if borrowed => Reason::BorrowedName,
         Peer::Listed if subject.locked => Reason::Lockdown,
         Peer::Listed | Peer::Kept => Reason::Allowed,
@@ -225,8 +233,10 @@ pub const fn decide_use(subject: Subject, owned: bool, peer: Peer) -> Answer {
     }
     match peer {
         Peer::Confined | Peer::Kept | Peer::Nobody => Reason::Allowed,
-        Peer::Foreign | Peer::Listed if subject.locked => Reason::Lockdown,
+        Peer::Foreign | Peer::Stranger | Peer::Listed if subject.locked => Reason::Lockdown,
         Peer::Listed => Reason::Allowed,
+        // It took the port from a confined listener after the question was asked.
+        Peer::Stranger => Reason::Network,
         Peer::Foreign if owned || subject.transport => Reason::Allowed,
         Peer::Foreign => Reason::InheritedSocket,
     }
@@ -247,11 +257,18 @@ const TCP_FASTOPEN_CONNECT: u32 = 30;
 
 /// May this option be set? Joining a group makes the kernel announce it to the network: the group's number is payload.
 /// Fast open sends data before anybody has answered. Devices, source routes and the like send packets elsewhere than
-/// their address says: loopback's, looked for behind a network card.
+/// their address says: loopback's, looked for behind a network card. Of an internet socket that somebody unconfined
+/// made, none is set: options are in the headers.
 #[inline(always)]
 #[must_use]
-pub const fn decide_option(subject: Subject, level: u32, name: u32) -> Answer {
-    let announces = match level {
+pub const fn decide_option(subject: Subject, handed_down: bool, level: u32, name: u32) -> Answer {
+    if !subject.confined {
+        return Reason::Allowed;
+    }
+    if handed_down && !subject.transport {
+        return Reason::InheritedSocket;
+    }
+    let leads_elsewhere = match level {
         // SO_BINDTODEVICE, SO_BINDTOIFINDEX.
         SOL_SOCKET => matches!(name, 25 | 62),
         // IP_OPTIONS, groups, IP_UNICAST_IF.
@@ -261,5 +278,5 @@ pub const fn decide_option(subject: Subject, level: u32, name: u32) -> Answer {
         SOL_TCP => name == TCP_FASTOPEN_CONNECT,
         _ => false,
     };
-    if subject.confined && announces { Reason::Network } else { Reason::Allowed }
+    if leads_elsewhere { Reason::Network } else { Reason::Allowed }
 }

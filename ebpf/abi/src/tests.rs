@@ -6,7 +6,9 @@ use crate::process::{self, Identity};
 use crate::{Reason, Rules, Subject, maps, verdict};
 use proptest::prelude::*;
 
+mod exhaustive;
 mod matrix;
+mod usermode;
 
 fn rules() -> impl Strategy<Value = Rules> {
     any::<bool>().prop_map(|listen_loopback| Rules { listen_loopback })
@@ -64,7 +66,7 @@ fn object() -> impl Strategy<Value = Object> {
             zone,
             magic,
             sb_flags,
-            [own, roots, own_filesystem, process_entry, device_listed],
+            [own, session_terminal, own_filesystem, process_entry, device_listed],
         )| Object {
             mode: kind | bits,
             rdev,
@@ -72,10 +74,12 @@ fn object() -> impl Strategy<Value = Object> {
             magic,
             sb_flags,
             own,
-            roots,
+            session_terminal,
             own_filesystem,
             process_entry,
             device_listed,
+            links: 1,
+            homes_inside: false,
         },
     )
 }
@@ -89,7 +93,8 @@ fn destination() -> impl Strategy<Value = Destination> {
     })
 }
 
-const PEERS: [Peer; 5] = [Peer::Foreign, Peer::Confined, Peer::Listed, Peer::Kept, Peer::Nobody];
+const PEERS: [Peer; 6] =
+    [Peer::Foreign, Peer::Stranger, Peer::Confined, Peer::Listed, Peer::Kept, Peer::Nobody];
 
 const CHANGES: [Act; 3] = [Act::Write, Act::Name, Act::Metadata];
 
@@ -151,7 +156,7 @@ proptest! {
         let excuse = object.device_listed
             || (major == 1 && [3, 5, 7, 8, 9].contains(&minor))
             || (major == 5 && [0, 2].contains(&minor))
-            || ((136..=143).contains(&major) && (object.own || object.roots))
+            || ((136..=143).contains(&major) && (object.own || object.session_terminal))
             || ([4, 204, 229].contains(&major) && object.own);
         prop_assert_eq!(file::decide(who, Act::Write, file::place(&object)) == Reason::Allowed, excuse);
     }
@@ -206,9 +211,8 @@ proptest! {
         }
         if !(d.loopback && d.listener_confined) {
             prop_assert_ne!(network::decide_destination(who, d), Reason::Allowed);
-            prop_assert_ne!(network::decide_use(who, owned, network::peer_at(d)), Reason::Allowed);
         }
-        for peer in [Peer::Foreign, Peer::Listed] {
+        for peer in [Peer::Foreign, Peer::Stranger, Peer::Listed] {
             prop_assert_ne!(network::decide_use(who, owned, peer), Reason::Allowed);
             prop_assert_ne!(network::decide_peer(who, peer, borrowed), Reason::Allowed);
         }
@@ -231,7 +235,8 @@ proptest! {
     fn knowing_the_other_end_never_takes_away(who in subject(), owned in any::<bool>()) {
         // The kernel programs ask who is there only when an unknown other end is refused.
         if network::decide_use(who, owned, Peer::Foreign) == Reason::Allowed {
-            for peer in PEERS {
+            // But a stranger is noted beside the socket's maker, and asked for by name.
+            for peer in PEERS.into_iter().filter(|peer| *peer != Peer::Stranger) {
                 prop_assert_eq!(network::decide_use(who, owned, peer), Reason::Allowed);
             }
         }
@@ -382,6 +387,23 @@ fn a_confined_process_cannot_type_into_its_own_terminal() {
 }
 
 #[test]
+fn who_answered_on_loopback_counts_and_not_who_was_expected() {
+    for owned in [false, true] {
+        let stranger = network::answered_by(maps::END_STRANGER, false);
+        assert_eq!(network::decide_use(Subject::CONFINED, owned, stranger), Reason::Network);
+        let listed = network::answered_by(maps::END_STRANGER, true);
+        assert_eq!(network::decide_use(Subject::CONFINED, owned, listed), Reason::Allowed);
+        let confined = network::answered_by(maps::END_CONFINED, false);
+        assert_eq!(network::decide_use(Subject::CONFINED, owned, confined), Reason::Allowed);
+    }
+    let locked = Subject { locked: true, ..Subject::CONFINED };
+    assert_eq!(network::decide_use(locked, true, network::opened_by(maps::END_CONFINED)), Reason::Allowed);
+    for end in [maps::END_UNKNOWN, maps::END_STRANGER] {
+        assert_eq!(network::decide_use(locked, true, network::opened_by(end)), Reason::Lockdown);
+    }
+}
+
+#[test]
 fn nobody_confined_speaks_to_a_trusted_service_as_somebody_else() {
     let (researcher, student, officer, unset) = (1001, 1003, 1002, u32::MAX);
     // (effective uid, is it exempt, login uid, is that confined) → borrowed?
@@ -404,11 +426,11 @@ fn nobody_confined_speaks_to_a_trusted_service_as_somebody_else() {
 
 #[test]
 fn options_that_lead_elsewhere_are_refused_and_ordinary_ones_are_not() {
-    let of = |level, option| network::decide_option(Subject::CONFINED, level, option);
+    let of = |level, option| network::decide_option(Subject::CONFINED, false, level, option);
     for (level, option) in [(1, 25), (1, 62), (0, 4), (0, 35), (0, 42), (41, 20), (41, 57), (41, 50), (6, 30)]
     {
         assert_eq!(of(level, option), Reason::Network, "{level} {option}");
-        assert_eq!(network::decide_option(Subject::FREE, level, option), Reason::Allowed);
+        assert_eq!(network::decide_option(Subject::FREE, false, level, option), Reason::Allowed);
     }
     // SO_REUSEADDR, SO_KEEPALIVE, IP_TOS, IP_TTL, TCP_NODELAY, IPV6_V6ONLY.
     for (level, option) in [(1, 2), (1, 9), (0, 1), (0, 2), (6, 1), (41, 26)] {

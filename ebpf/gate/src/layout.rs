@@ -30,6 +30,11 @@ offsets! {
     OFF_VMA_FILE; OFF_VMA_FLAGS;
     OFF_IPC_CUID;
     OFF_PATH_DENTRY;
+    OFF_TASK_FLAGS; OFF_TASK_REAL_CRED;
+    OFF_INODE_LINKS;
+    OFF_FILE_PRIVATE; OFF_TTY_FILE_TTY; OFF_TTY_LINK; OFF_TTY_DRIVER_DATA; OFF_TTY_DRIVER; OFF_TTY_INDEX;
+    OFF_TTY_DRIVER_MAJOR; OFF_TTY_DRIVER_FIRST; OFF_TASK_SIGNAL; OFF_SIGNAL_TTY;
+    OFF_SKB_HEAD; OFF_SKB_NETWORK; OFF_SKB_TRANSPORT; OFF_MSG_FLAGS;
     OFF_KEY_UID; OFF_KEY_TYPE; OFF_KEY_TYPE_NAME;
 }
 
@@ -44,6 +49,17 @@ pub fn rename_sequence() -> u64 {
     unsafe { read_volatile(&raw const RENAME_SEQUENCE) }
 }
 
+/// Where the kernel's core pattern is; 0 when the kernel does not say.
+#[unsafe(no_mangle)]
+pub static CORE_PATTERN: u64 = 0;
+
+/// See [`CORE_PATTERN`].
+#[inline(always)]
+pub fn core_pattern() -> u64 {
+    // SAFETY: as `rename_sequence`.
+    unsafe { read_volatile(&raw const CORE_PATTERN) }
+}
+
 /// Bounds of loops. Here and not in the code, so that the compiler cannot unroll them into megabytes; the verifier
 /// still sees constants.
 #[unsafe(no_mangle)]
@@ -55,6 +71,11 @@ pub static LOOP_RANGES: u32 = sekisho_abi::maps::RANGES as u32;
 /// See [`LOOP_DEPTH`].
 #[unsafe(no_mangle)]
 pub static LOOP_TRIES: u32 = 16;
+
+/// 0 where the kernel always finds a task's mark. Before linux 6.2 it may say that there is none while the same
+/// processor is at work on another task's.
+#[unsafe(no_mangle)]
+pub static STORAGE_MAY_FAIL: u32 = 1;
 
 #[unsafe(no_mangle)]
 static ANSWER_ALLOW: i32 = 0;

@@ -29,6 +29,8 @@ mod socket;
 #[cfg(target_arch = "bpf")]
 mod subject;
 #[cfg(target_arch = "bpf")]
+mod terminal;
+#[cfg(target_arch = "bpf")]
 mod threads;
 #[cfg(target_arch = "bpf")]
 mod zone;

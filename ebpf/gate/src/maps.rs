@@ -6,8 +6,8 @@ use aya_ebpf::{
     maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, RingBuf},
 };
 use sekisho_abi::maps::{
-    COUNTERS as COUNTER_SLOTS, Config, DestinationKey, Listener, ListenerKey, LockKey, Mark, NodeKey,
-    NumberKey, SocketMark, UnixKey,
+    COUNTERS as COUNTER_SLOTS, Config, ConnectionKey, DestinationKey, Listener, ListenerKey, LockKey, Mark,
+    NodeKey, NumberKey, SocketMark, UnixKey,
 };
 
 /// Local storage of a kernel object, defined through BTF because aya has no task storage and no clone flag.
@@ -45,6 +45,10 @@ pub static TASKS: Storage<
     { bpf_map_type::BPF_MAP_TYPE_TASK_STORAGE as usize },
     { BPF_F_NO_PREALLOC as usize },
 > = Storage::new();
+
+/// The marks once more, by address of the task, for kernels that do not always find them where they belong.
+#[map]
+pub static SHADOWS: HashMap<u64, Mark> = HashMap::with_max_entries(131_072, BPF_F_NO_PREALLOC);
 
 /// Who made each socket; accepted TCP connections inherit it from their listener.
 #[unsafe(link_section = ".maps")]
@@ -94,6 +98,15 @@ pub static LOCKS: HashMap<LockKey, u32> = HashMap::with_max_entries(16384, 0);
 /// One number: how many locks there are. What everybody pays for lockdown.
 #[map]
 pub static LOCKED: Array<u32> = Array::with_max_entries(1, 0);
+/// Who is at the two ends of a TCP connection within the node. An entry pushed out means "nobody knows".
+#[map]
+pub static CONNECTIONS: LruHashMap<ConnectionKey, u32> = LruHashMap::with_max_entries(16384, 0);
+/// Pseudo terminals (device and inode of the slave) whose other end a confined task opened.
+#[map]
+pub static TERMINALS: LruHashMap<NodeKey, u32> = LruHashMap::with_max_entries(4096, 0);
+/// Files with several names, each of which was made inside the zones under the gate's eyes.
+#[map]
+pub static HOMES: LruHashMap<NodeKey, u32> = LruHashMap::with_max_entries(32768, 0);
 /// Records on their way to the daemon.
 #[map]
 pub static EVENTS: RingBuf = RingBuf::with_byte_size(1 << 20, 0);

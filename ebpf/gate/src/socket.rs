@@ -1,11 +1,11 @@
 //! Sockets: who made one, where it leads, who is at the other end.
 
 use crate::layout::{
-    OFF_NET_INUM, OFF_SOCK_ADDR4, OFF_SOCK_ADDR6, OFF_SOCK_FAMILY, OFF_SOCK_NET, OFF_SOCK_NUM,
-    OFF_SOCK_PEER_PORT, OFF_SOCK_PEER4, OFF_SOCK_PEER6, OFF_SOCK_TYPE, OFF_SOCKET_SK, OFF_UNIX_ADDR,
-    OFF_UNIX_ADDRESS_NAME, OFF_UNIX_PEER, field, setting,
+    OFF_NET_INUM, OFF_SKB_HEAD, OFF_SKB_NETWORK, OFF_SKB_TRANSPORT, OFF_SOCK_ADDR4, OFF_SOCK_ADDR6,
+    OFF_SOCK_FAMILY, OFF_SOCK_NET, OFF_SOCK_NUM, OFF_SOCK_PEER_PORT, OFF_SOCK_PEER4, OFF_SOCK_PEER6,
+    OFF_SOCK_TYPE, OFF_SOCKET_SK, OFF_UNIX_ADDR, OFF_UNIX_ADDRESS_NAME, OFF_UNIX_PEER, field, setting,
 };
-use crate::maps::{DESTINATIONS, LISTENERS, NUMBERS, SCRATCH, SOCKETS, UNIX_PATHS};
+use crate::maps::{CONNECTIONS, DESTINATIONS, LISTENERS, NUMBERS, SCRATCH, SOCKETS, UNIX_PATHS};
 use crate::subject::Policy;
 use aya_ebpf::bindings::BPF_SK_STORAGE_GET_F_CREATE;
 use aya_ebpf::helpers::{
@@ -14,12 +14,13 @@ use aya_ebpf::helpers::{
 use aya_ebpf::maps::lpm_trie::Key;
 use core::ptr::null_mut;
 use sekisho_abi::maps::{
-    DESTINATION_FIXED_BITS, DestinationKey, Listener, ListenerKey, NUMBER_LOOPBACK, NumberKey, SocketMark,
+    CONNECTION_ANSWERED, CONNECTION_OPENED_SHIFT, ConnectionKey, DESTINATION_FIXED_BITS, DestinationKey,
+    END_CONFINED, END_STRANGER, END_UNKNOWN, Listener, ListenerKey, NUMBER_LOOPBACK, NumberKey, SocketMark,
     UNIX_KEPT, UNIX_PATH,
 };
 use sekisho_abi::network::{
-    AF_INET, AF_INET6, AF_NETLINK, AF_UNIX, Address, Destination, Peer, SOCK_STREAM, TCP, UDP, decide_use,
-    effective, is_loopback, peer_at,
+    AF_INET, AF_INET6, AF_NETLINK, AF_UNIX, Address, Destination, Peer, SOCK_STREAM, TCP, UDP, answered_by,
+    decide_use, effective, is_loopback, opened_by,
 };
 use sekisho_abi::{Reason, Subject};
 
@@ -39,12 +40,16 @@ pub unsafe fn type_of(sk: *const u8) -> u32 {
     unsafe { u32::from(field::<u16>(sk, &raw const OFF_SOCK_TYPE)) }
 }
 
+#[inline(always)]
+unsafe fn socket_mark(sk: *const u8) -> *mut SocketMark {
+    unsafe { bpf_sk_storage_get(SOCKETS.as_ptr(), sk.cast_mut().cast(), null_mut(), 0).cast::<SocketMark>() }
+}
+
 /// Made by a confined task?
 #[inline(always)]
 pub unsafe fn owned(sk: *const u8) -> bool {
     unsafe {
-        let mark =
-            bpf_sk_storage_get(SOCKETS.as_ptr(), sk.cast_mut().cast(), null_mut(), 0).cast::<SocketMark>();
+        let mark = socket_mark(sk);
         !mark.is_null() && (*mark).owned != 0
     }
 }
@@ -113,12 +118,24 @@ pub unsafe fn bound_port(sk: *const u8) -> u16 {
 }
 
 #[inline(always)]
-pub unsafe fn listener_key(sk: *const u8, port: u16) -> ListenerKey {
+unsafe fn namespace_of(sk: *const u8) -> u32 {
     unsafe {
         let net: *const u8 = field(sk, &raw const OFF_SOCK_NET);
-        let namespace = if net.is_null() { 0 } else { field(net, &raw const OFF_NET_INUM) };
-        ListenerKey { namespace, port: u32::from(port) }
+        if net.is_null() { 0 } else { field(net, &raw const OFF_NET_INUM) }
     }
+}
+
+#[inline(always)]
+pub unsafe fn listener_key(sk: *const u8, port: u16) -> ListenerKey {
+    unsafe { ListenerKey { namespace: namespace_of(sk), port: u32::from(port) } }
+}
+
+/// Does policy trust whoever listens on this loopback port?
+#[inline(always)]
+fn port_listed(protocol: u32, port: u16, epoch: u32) -> bool {
+    let key = NumberKey { number: u64::from(protocol << 16 | u32::from(port)), epoch, kind: NUMBER_LOOPBACK };
+    // SAFETY: values are plain numbers.
+    unsafe { NUMBERS.get(&key) }.is_some()
 }
 
 /// Notes who listens on a TCP port. The last one counts: an unconfined listener makes the port unreachable again.
@@ -165,12 +182,7 @@ pub unsafe fn leads_to(
             {
                 facts.listener_confined = listener.confined == 1 && same(&listener.address, &address);
             }
-            let key = NumberKey {
-                number: u64::from(protocol << 16 | u32::from(target.port)),
-                epoch: policy.epoch,
-                kind: NUMBER_LOOPBACK,
-            };
-            facts.listener_listed = NUMBERS.get(&key).is_some();
+            facts.listener_listed = port_listed(protocol, target.port, policy.epoch);
         } else {
             let key = Key::new(
                 DESTINATION_FIXED_BITS + 128,
@@ -201,47 +213,127 @@ fn same(a: &Address, b: &Address) -> bool {
 #[inline(always)]
 pub unsafe fn judge_use(sk: *const u8, who: Subject, policy: Policy) -> Reason {
     unsafe {
-        let owned = owned(sk);
-        match decide_use(who, owned, Peer::Foreign) {
-            Reason::Allowed => Reason::Allowed,
-            _ => decide_use(who, owned, peer_of(sk, policy)),
+        let mark = socket_mark(sk);
+        let (owned, answered) =
+            if mark.is_null() { (false, END_UNKNOWN) } else { ((*mark).owned != 0, (*mark).answered) };
+        if answered != END_STRANGER && decide_use(who, owned, Peer::Foreign) == Reason::Allowed {
+            return Reason::Allowed;
         }
-    }
-}
-
-/// Who is at the other end of a connected socket, as far as the node can know.
-///
-/// # Safety
-/// `sk` is a socket of the kernel's.
-#[inline(always)]
-pub unsafe fn peer_of(sk: *const u8, policy: Policy) -> Peer {
-    unsafe {
-        match family_of(sk) {
+        let peer = match family_of(sk) {
             AF_UNIX => unix_peer(sk, policy.epoch),
             AF_NETLINK => Peer::Nobody,
             // Somebody unconfined made it: what its other end is, only he knows.
-            AF_INET | AF_INET6 if owned(sk) => internet_peer(sk, policy),
+            AF_INET | AF_INET6 if owned => internet_peer(sk, answered, policy),
             _ => Peer::Foreign,
-        }
+        };
+        decide_use(who, owned, peer)
     }
 }
 
 #[inline(always)]
-unsafe fn internet_peer(sk: *const u8, policy: Policy) -> Peer {
+unsafe fn internet_peer(sk: *const u8, answered: u32, policy: Policy) -> Peer {
     unsafe {
-        let family = family_of(sk);
-        let address = if family == AF_INET6 {
-            let p = sk.add(setting(&raw const OFF_SOCK_PEER6) as usize);
-            bpf_probe_read_kernel(p.cast::<[u8; 16]>()).unwrap_or([0; 16])
-        } else {
-            mapped(field::<u32>(sk, &raw const OFF_SOCK_PEER4).to_ne_bytes())
-        };
         let port = u16::from_be(field(sk, &raw const OFF_SOCK_PEER_PORT));
         if port == 0 {
             // Not connected: a destination is named with the data, and judged by that.
             return Peer::Nobody;
         }
-        peer_at(destination(sk, &Target { family: family as u16, port, address }, policy))
+        if answered != END_UNKNOWN {
+            return answered_by(answered, port_listed(TCP, port, policy.epoch));
+        }
+        // A connection that it did not open, or none within the node.
+        let key = ConnectionKey {
+            namespace: namespace_of(sk),
+            from_port: port,
+            to_port: bound_port(sk),
+            from: peer_address(sk),
+            to: bound_address(sk),
+        };
+        let ends = CONNECTIONS.get(&key).copied().unwrap_or(0);
+        opened_by(ends >> CONNECTION_OPENED_SHIFT)
+    }
+}
+
+/// The address a socket is connected to.
+#[inline(always)]
+unsafe fn peer_address(sk: *const u8) -> Address {
+    unsafe {
+        if family_of(sk) == AF_INET6 {
+            let p = sk.add(setting(&raw const OFF_SOCK_PEER6) as usize);
+            bpf_probe_read_kernel(p.cast::<[u8; 16]>()).unwrap_or([0; 16])
+        } else {
+            mapped(field::<u32>(sk, &raw const OFF_SOCK_PEER4).to_ne_bytes())
+        }
+    }
+}
+
+/// A connection within the node arrives at a listener: notes who answers it. The packet tells both addresses; the
+/// socket to be does not have them yet.
+///
+/// # Safety
+/// `listener` and `skb` come from the kernel and are not null.
+#[inline(always)]
+pub unsafe fn note_answer(listener: *const u8, skb: *const u8) -> Option<()> {
+    unsafe {
+        let head: u64 = field(skb, &raw const OFF_SKB_HEAD);
+        let network: u16 = field(skb, &raw const OFF_SKB_NETWORK);
+        let transport: u16 = field(skb, &raw const OFF_SKB_TRANSPORT);
+        let header = head.wrapping_add(u64::from(network));
+        let ports = head.wrapping_add(u64::from(transport));
+        let first: u8 = bpf_probe_read_kernel(header as *const u8).ok()?;
+        let (from, to) = if first >> 4 == 6 {
+            (
+                bpf_probe_read_kernel(header.wrapping_add(8) as *const Address).ok()?,
+                bpf_probe_read_kernel(header.wrapping_add(24) as *const Address).ok()?,
+            )
+        } else {
+            (
+                mapped(bpf_probe_read_kernel(header.wrapping_add(12) as *const [u8; 4]).ok()?),
+                mapped(bpf_probe_read_kernel(header.wrapping_add(16) as *const [u8; 4]).ok()?),
+            )
+        };
+        if !is_loopback(&to) {
+            return None;
+        }
+        let key = ConnectionKey {
+            namespace: namespace_of(listener),
+            from_port: u16::from_be(bpf_probe_read_kernel(ports as *const u16).ok()?),
+            to_port: u16::from_be(bpf_probe_read_kernel(ports.wrapping_add(2) as *const u16).ok()?),
+            from,
+            to,
+        };
+        let end = if owned(listener) { END_CONFINED } else { END_STRANGER };
+        CONNECTIONS.insert(&key, &end, 0).ok()
+    }
+}
+
+/// A connection within the node was made: notes beside its opener who answered, and for the answerer who opened.
+///
+/// # Safety
+/// `sk` comes from the kernel and is not null.
+#[inline(always)]
+pub unsafe fn note_connection(sk: *const u8) -> Option<()> {
+    unsafe {
+        let to = peer_address(sk);
+        if !is_loopback(&to) {
+            return None;
+        }
+        let key = ConnectionKey {
+            namespace: namespace_of(sk),
+            from_port: bound_port(sk),
+            to_port: u16::from_be(field(sk, &raw const OFF_SOCK_PEER_PORT)),
+            from: bound_address(sk),
+            to,
+        };
+        let answered = CONNECTIONS.get(&key).copied().unwrap_or(0) & CONNECTION_ANSWERED;
+        let mark = socket_mark(sk);
+        let mut opened = END_STRANGER;
+        if !mark.is_null() && (*mark).owned != 0 {
+            // Nobody seen answering is somebody the gate does not know.
+            (*mark).answered = if answered == END_UNKNOWN { END_STRANGER } else { answered };
+            opened = END_CONFINED;
+        }
+        CONNECTIONS.insert(&key, &(answered | opened << CONNECTION_OPENED_SHIFT), 0).ok()
     }
 }
 

@@ -2,9 +2,9 @@
 
 use crate::layout::{
     self, ABSENT, LOOP_RANGES, OFF_CRED_EUID, OFF_CRED_UID, OFF_MM_EXE_FILE, OFF_TASK_CRED,
-    OFF_TASK_LOGINUID, OFF_TASK_MM, OFF_TASK_STORAGE, field, setting,
+    OFF_TASK_LOGINUID, OFF_TASK_MM, OFF_TASK_STORAGE, STORAGE_MAY_FAIL, field, setting,
 };
-use crate::maps::{CONFIG, EPOCH, LOCKED, LOCKS, NUMBERS, TASKS, TRANSPORTS, count};
+use crate::maps::{CONFIG, EPOCH, LOCKED, LOCKS, NUMBERS, SHADOWS, TASKS, TRANSPORTS, count};
 use aya_ebpf::bindings::{BPF_LOCAL_STORAGE_GET_F_CREATE, task_struct};
 use aya_ebpf::helpers::{
     bpf_get_current_ancestor_cgroup_id, bpf_get_current_task_btf, bpf_get_current_uid_gid,
@@ -183,7 +183,28 @@ pub unsafe fn confine(mark: *mut Mark, role: u32) {
         (*mark).account = session_account();
         (*mark).session = 0;
         (*mark).flags = MARK_CONFINED | role;
+        // Without room the task keeps its mark, and is confined by account and cgroup while that cannot be read.
+        let _ = remember(current_task(), mark);
     }
+}
+
+/// Keeps a copy of a confined task's mark where the kernel needs one. False when there is no room.
+///
+/// # Safety
+/// `mark` is the task's own.
+#[inline(always)]
+pub unsafe fn remember(task: *const u8, mark: *const Mark) -> bool {
+    if setting(&raw const STORAGE_MAY_FAIL) == 0 {
+        return true;
+    }
+    SHADOWS.insert(&(task as u64), unsafe { &*mark }, 0).is_ok()
+}
+
+/// The copy, when the kernel does not find the mark itself.
+#[inline(always)]
+pub fn remembered() -> Option<Mark> {
+    // SAFETY: a plain value; a mark never changes for the better.
+    unsafe { SHADOWS.get(&(current_task() as u64)) }.copied()
 }
 
 #[inline(always)]
@@ -252,6 +273,9 @@ fn judged(task: *const u8, bare: bool, epoch: u32) -> Subject {
             let mark = mark_of(task, true);
             if mark.is_null() {
                 count(COUNT_FALLBACK);
+                if let Some(mark) = remembered() {
+                    return Subject { locked: locked(mark.account), ..subject_of(&raw const mark) };
+                }
                 let locked = locked(login_uid());
                 return Subject { confined: belongs(epoch), transport: false, locked };
             }

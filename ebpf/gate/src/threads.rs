@@ -2,7 +2,7 @@
 
 use crate::layout::{OFF_TASK_LEADER, field};
 use crate::maps::count;
-use crate::subject::mark_of;
+use crate::subject::{mark_of, remember};
 use aya_ebpf::bindings::seq_file;
 use aya_ebpf::helpers::generated::bpf_seq_write;
 use core::ffi::c_void;
@@ -21,11 +21,18 @@ pub extern "C" fn mark_threads(ctx: *const *const u8) -> i32 {
             return 0;
         }
         let leader: *const u8 = field(task, &raw const OFF_TASK_LEADER);
-        if leader.is_null() || leader == task {
+        if leader.is_null() {
             return 0;
         }
         let of_leader = mark_of(leader, false);
         if of_leader.is_null() || (*of_leader).flags & MARK_CONFINED == 0 {
+            return 0;
+        }
+        if leader == task {
+            // The loader gave it the mark, but cannot keep the copy.
+            if !remember(task, of_leader) {
+                say(meta, THREAD_FAILED);
+            }
             return 0;
         }
         let own = mark_of(task, true);
@@ -34,7 +41,7 @@ pub extern "C" fn mark_threads(ctx: *const *const u8) -> i32 {
             say(meta, THREAD_FAILED);
         } else if (*own).flags & MARK_CONFINED == 0 {
             *own = *of_leader;
-            say(meta, THREAD_MARKED);
+            say(meta, if remember(task, own) { THREAD_MARKED } else { THREAD_FAILED });
         }
     }
     0

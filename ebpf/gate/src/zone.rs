@@ -4,12 +4,13 @@
 //! walk found is kept with the directory it began at, and believed only while no rename can have changed it.
 
 use crate::layout::{
-    LOOP_DEPTH, OFF_DENTRY_INODE, OFF_DENTRY_NAME, OFF_DENTRY_PARENT, OFF_INODE_INO, OFF_INODE_MODE,
-    OFF_INODE_RDEV, OFF_INODE_SB, OFF_INODE_UID, OFF_SB_DEV, OFF_SB_FLAGS, OFF_SB_MAGIC, OFF_SB_ROOT, field,
-    rename_sequence, setting,
+    LOOP_DEPTH, OFF_DENTRY_INODE, OFF_DENTRY_NAME, OFF_DENTRY_PARENT, OFF_INODE_INO, OFF_INODE_LINKS,
+    OFF_INODE_MODE, OFF_INODE_RDEV, OFF_INODE_SB, OFF_INODE_UID, OFF_SB_DEV, OFF_SB_FLAGS, OFF_SB_MAGIC,
+    OFF_SB_ROOT, field, rename_sequence, setting,
 };
-use crate::maps::{NUMBERS, PLACES, ZONES};
+use crate::maps::{HOMES, NUMBERS, PLACES, ZONES};
 use crate::subject::{account, config};
+use crate::terminal::session_terminal;
 use aya_ebpf::bindings::BPF_LOCAL_STORAGE_GET_F_CREATE;
 use aya_ebpf::helpers::{
     bpf_get_current_pid_tgid, bpf_inode_storage_get, bpf_jiffies64, bpf_probe_read_kernel,
@@ -18,7 +19,9 @@ use core::ptr::{null_mut, read_volatile, write_volatile};
 use sekisho_abi::file::{
     Act, Object, PROC, Place, S_IFCHR, S_IFDIR, S_IFMT, changes_only_here, place, reading_depends_on_place,
 };
-use sekisho_abi::maps::{Config, NUMBER_DEVICE, NodeKey, NumberKey, WHOLE_FILESYSTEM, filter_place};
+use sekisho_abi::maps::{
+    Config, NUMBER_DEVICE, NodeKey, NumberKey, WHOLE_FILESYSTEM, ZONE_UNRESOLVED, filter_place,
+};
 
 /// May there be a zone under this number? Spares most look-ups.
 #[inline(always)]
@@ -27,7 +30,7 @@ fn filtered(config: &Config, number: u64) -> bool {
     config.filter.get(word).is_some_and(|present| present & bit != 0)
 }
 
-/// The zone an object lies in, 0 for none.
+/// The zone an object lies in, 0 for none, [`ZONE_UNRESOLVED`] when it lies too deep to say.
 ///
 /// # Safety
 /// `dentry` and `inode` come from the kernel, belong together and are not null.
@@ -120,7 +123,7 @@ const KEPT: u64 = 1 << 5;
 /// The zone's bits of a word.
 const ZONE_BITS: u64 = KEPT - 1;
 
-/// The walk up from a directory. Too deep is no zone.
+/// The walk up from a directory.
 #[inline(never)]
 unsafe fn walk(directory: *const u8, device: u32, epoch: u32) -> u32 {
     let Some(config) = config(epoch) else { return 0 };
@@ -142,7 +145,7 @@ unsafe fn walk(directory: *const u8, device: u32, epoch: u32) -> u32 {
             }
             at = parent;
         }
-        0
+        ZONE_UNRESOLVED
     }
 }
 
@@ -203,6 +206,43 @@ unsafe fn name_starts(dentry: *const u8) -> [u8; 8] {
     }
 }
 
+/// An inode, by its filesystem and number.
+///
+/// # Safety
+/// `inode` comes from the kernel and is not null.
+#[inline(always)]
+pub unsafe fn node_of(inode: *const u8) -> Option<NodeKey> {
+    unsafe {
+        let sb: *const u8 = field(inode, &raw const OFF_INODE_SB);
+        if sb.is_null() {
+            return None;
+        }
+        let number: u64 = field(inode, &raw const OFF_INODE_INO);
+        Some(NodeKey { inode: number, epoch: 0, device: field(sb, &raw const OFF_SB_DEV) })
+    }
+}
+
+/// Was every name of this inode made inside, since the gate is there?
+#[inline(always)]
+unsafe fn homes_inside(inode: *const u8) -> bool {
+    unsafe { node_of(inode).is_some_and(|key| HOMES.get(&key).is_some()) }
+}
+
+/// Notes that the names of an inode are all inside (`true`), or that one may not be. Without room for the note the
+/// file counts as having a home nobody knows. A number given to a new file later says nothing wrong: its second name
+/// passes here too.
+///
+/// # Safety
+/// `inode` comes from the kernel and is not null.
+#[inline(always)]
+pub unsafe fn note_homes(inode: *const u8, inside: bool) {
+    unsafe {
+        if let Some(key) = node_of(inode) {
+            let _ = if inside { HOMES.insert(&key, &1, 0) } else { HOMES.remove(&key) };
+        }
+    }
+}
+
 /// What is known about an object: `dentry` says where it is, its inode what it is. A name not yet made has no inode:
 /// then `parent_of_new` says whose filesystem it will be on.
 #[inline(always)]
@@ -212,10 +252,10 @@ unsafe fn object(dentry: *const u8, inode: *const u8, epoch: u32) -> Object {
         object.mode = u32::from(field::<u16>(inode, &raw const OFF_INODE_MODE));
         let kind = object.mode & S_IFMT;
         let uid: u32 = field(inode, &raw const OFF_INODE_UID);
-        object.roots = uid == 0;
         if kind == S_IFCHR {
             object.rdev = field(inode, &raw const OFF_INODE_RDEV);
             object.own = account(uid, epoch).0;
+            object.session_terminal = !object.own && session_terminal(inode, object.rdev);
             let key = NumberKey { number: u64::from(object.rdev), epoch, kind: NUMBER_DEVICE };
             object.device_listed = NUMBERS.get(&key).is_some();
             return object;
@@ -226,6 +266,8 @@ unsafe fn object(dentry: *const u8, inode: *const u8, epoch: u32) -> Object {
         }
         object.zone = zone_of(dentry, inode, kind == S_IFDIR, sb, epoch);
         if object.zone != 0 {
+            object.links = field(inode, &raw const OFF_INODE_LINKS);
+            object.homes_inside = object.links > 1 && kind != S_IFDIR && homes_inside(inode);
             return object;
         }
         object.magic = field(sb, &raw const OFF_SB_MAGIC);
@@ -254,7 +296,7 @@ unsafe fn object(dentry: *const u8, inode: *const u8, epoch: u32) -> Object {
 pub unsafe fn place_of(dentry: *const u8, epoch: u32) -> Place {
     unsafe {
         let inode: *const u8 = field(dentry, &raw const OFF_DENTRY_INODE);
-        if inode.is_null() { Place::Outside } else { place(&object(dentry, inode, epoch)) }
+        if inode.is_null() { Place::Unresolved } else { place(&object(dentry, inode, epoch)) }
     }
 }
 
@@ -267,7 +309,7 @@ pub unsafe fn place_of_opened(dentry: *const u8, act: Act, epoch: u32) -> Place 
     unsafe {
         let inode: *const u8 = field(dentry, &raw const OFF_DENTRY_INODE);
         if inode.is_null() {
-            return Place::Outside;
+            return Place::Unresolved;
         }
         let mode = u32::from(field::<u16>(inode, &raw const OFF_INODE_MODE));
         if matches!(act, Act::Read) && !reading_depends_on_place(mode) {
@@ -285,6 +327,6 @@ pub unsafe fn place_of_opened(dentry: *const u8, act: Act, epoch: u32) -> Place 
 pub unsafe fn place_of_name(dentry: *const u8, epoch: u32) -> Place {
     unsafe {
         let parent: *const u8 = field(dentry, &raw const OFF_DENTRY_PARENT);
-        if parent.is_null() { Place::Outside } else { place_of(parent, epoch) }
+        if parent.is_null() { Place::Unresolved } else { place_of(parent, epoch) }
     }
 }

@@ -24,12 +24,11 @@ pub(crate) const CHANNELS: &[Channel] = &[
         },
     )
     .silent(),
-    // HOLE: the kernel hands the memory to a program of its own, which nobody confines.
     Channel::closed(
         "core_to_program",
         "dies where the administrator has cores sent to a program",
-        CREATE,
-        OUTSIDE,
+        &["cred_prepare"],
+        "deputy",
         die_with_core,
     )
     .silent()

@@ -114,11 +114,10 @@ pub(crate) const CHANNELS: &[Channel] = &[
         Ok(())
     })
     .undo(|_| deputies::run(&["tmux", "-S", "/tmp/escape-tmux", "kill-server"])),
-    // HOLE: the kernel runs a helper as root, with an argument of the caller's.
     Channel::closed(
         "module_helper",
         "executes a file of an unknown format: the kernel asks a helper for a module named after it",
-        &["bprm_check_security"],
+        &["kernel_module_request"],
         DEPUTY,
         module_helper,
     )

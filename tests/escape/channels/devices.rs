@@ -62,7 +62,6 @@ pub(crate) const CHANNELS: &[Channel] = &[
     )
     .root()
     .arrived(|o| o.inbox.has(o.canary().as_bytes())),
-    // HOLE: terminals of root count as the session's own, because sudo makes such.
     Channel::closed("terminal_of_root", "writes to an administrator's terminal", OPEN, WHY, |s| {
         s.write_to(Path::new(&s.ask("terminal", "0")?))
     })

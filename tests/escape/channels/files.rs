@@ -184,12 +184,12 @@ pub(crate) const CHANNELS: &[Channel] = &[
         s.write(&open_by_handle(&s.outside("target"))?)
     })
     .root(),
-    // HOLE: the inode has a second home in the zone, made by somebody unconfined before the gate.
+    // The inode has a second home in the zone, made by somebody unconfined.
     Channel::closed(
         "hard_link_made_before",
         "writes to a file outside through a hard link in a zone, made before",
         OPEN,
-        OUTSIDE,
+        "other_home",
         |s| s.write_to(&s.inside("linked")),
     )
     .ready(|o| Ok(fs::hard_link(o.path("target"), o.scene.inside_of_researcher("linked"))?)),

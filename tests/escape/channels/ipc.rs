@@ -46,11 +46,10 @@ pub(crate) const CHANNELS: &[Channel] = &[
     .ready(|outside| shared::make(Kind::Queue, outside.number()))
     .arrived(|outside| shared::queue_has(outside.number(), outside.canary().as_bytes()))
     .undo(|outside| shared::remove(Kind::Queue, outside.number())),
-    // HOLE: IPC_SET passes another hook.
     Channel::closed(
         "sysv_memory_mode",
         "sets the mode of somebody's shared memory",
-        &["shm_shmat"],
+        &["shm_shmctl"],
         DEPUTY,
         |s| shared::set_mode(Kind::Memory, s.number()),
     )
@@ -65,8 +64,7 @@ pub(crate) const CHANNELS: &[Channel] = &[
     .ready(|outside| shared::make(Kind::Semaphore, outside.number()))
     .arrived(|outside| shared::mode_is(Kind::Semaphore, outside.number()))
     .undo(|outside| shared::remove(Kind::Semaphore, outside.number())),
-    // HOLE: IPC_SET passes another hook.
-    Channel::closed("sysv_queue_mode", "sets the mode of a queue", &["msg_queue_msgsnd"], DEPUTY, |s| {
+    Channel::closed("sysv_queue_mode", "sets the mode of a queue", &["msg_queue_msgctl"], DEPUTY, |s| {
         shared::set_mode(Kind::Queue, s.number())
     })
     .root()

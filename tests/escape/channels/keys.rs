@@ -34,7 +34,6 @@ pub(crate) const CHANNELS: &[Channel] = &[
         };
         found > 0
     }),
-    // HOLE: the kernel runs a program of its own to make the key, which nobody confines.
     Channel::closed(
         "key_from_helper",
         "requests a key, which has the kernel run a program as root",

@@ -64,25 +64,23 @@ pub(crate) const CHANNELS: &[Channel] = &[
         listen(&fd, Backlog::new(1)?)?;
         serve(s, &TcpListener::from(fd))
     }),
-    // HOLE: the last to listen counts, and that was the confined one; the kernel hands connections to either.
+    // The last to listen counts, and that was the confined one; the kernel hands connections to either.
     Channel::closed(
         "share_port",
         "shares the port of an unconfined listener, and connects to it",
-        CONNECT,
+        SEND,
         NETWORK,
         |s| with_canary(s, share_port),
     )
-    .errno(nix::errno::Errno::ETIMEDOUT)
     .root(),
-    // HOLE: the hook runs before listening fails, so the port seems to be a confined listener's.
+    // The hook runs before listening fails, so the port seems to be a confined listener's.
     Channel::closed(
         "listen_in_vain",
         "listens in vain on the port of an unconfined service, and connects to it",
-        CONNECT,
+        SEND,
         NETWORK,
         listen_in_vain,
-    )
-    .errno(nix::errno::Errno::ETIMEDOUT),
+    ),
     Channel::closed(
         "bind_to_device",
         "looks for a confined listener's address behind a network card",

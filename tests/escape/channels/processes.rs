@@ -252,7 +252,6 @@ pub(crate) const CHANNELS: &[Channel] = &[
     )
     .root()
     .deed(),
-    // HOLE: the kernel sends this signal itself, and asks another hook.
     Channel::closed(
         "signal_by_descriptor",
         "has a pipe signal an unconfined process",
@@ -264,7 +263,6 @@ pub(crate) const CHANNELS: &[Channel] = &[
     .or(&[("file_send_sigiotask", OTHER)])
     .silent()
     .arrived(|o| o.inbox.has(b"signal 12 ")),
-    // HOLE: these four reach numbers of other processes, and pass no hook of ours.
     Channel::closed(
         "limit_of_other",
         "sets a limit of an unconfined process",

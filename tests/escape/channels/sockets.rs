@@ -65,7 +65,6 @@ pub(crate) const CHANNELS: &[Channel] = &[
         vmsplice(writer, &[IoSlice::new(s.canary.as_bytes())], SpliceFFlags::empty())?;
         splice(reader, None, Lent::Tcp.inherited()?, None, s.canary.len(), SpliceFFlags::empty()).map(drop)
     }),
-    // HOLE: options of a socket that somebody unconfined made are in its headers.
     Channel::closed(
         "tcp_option",
         "puts a number into the header of an inherited connection's packets",

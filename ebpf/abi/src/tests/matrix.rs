@@ -293,9 +293,12 @@ fn answer(hook: Hook, facts: &[Fact]) -> Answer {
                 |f| if let Capability(c) = f { Some(process::decide_capability(who, *c)) } else { None },
             )
             .unwrap_or(Reason::Allowed),
-        Hook::MsgQueueMsgsnd | Hook::ShmShmat | Hook::SemSemop | Hook::SemSemctl => {
-            process::decide_shared(who, false)
-        }
+        Hook::MsgQueueMsgsnd
+        | Hook::MsgQueueMsgctl
+        | Hook::ShmShmat
+        | Hook::ShmShmctl
+        | Hook::SemSemop
+        | Hook::SemSemctl => process::decide_shared(who, false),
         Hook::KeyPermission => process::decide_key(who, 3, true),
         Hook::SbMount
         | Hook::SbKernMount

@@ -5,6 +5,7 @@ use crate::record;
 use crate::screen::note_terminal;
 use crate::socket::judge_use;
 use crate::subject::{Policy, confined};
+use crate::terminal::note_opened;
 use crate::zone::{place_of, place_of_opened};
 use aya_ebpf::helpers::bpf_sock_from_file;
 use core::ptr::null;
@@ -14,6 +15,9 @@ use sekisho_abi::screen::gives_terminal;
 use sekisho_abi::{Reason, Subject};
 
 const FMODE_WRITE: u32 = 2;
+/// Unlocks a pseudo terminal's slave; opens it.
+const TIOCSPTLCK: u32 = 0x4004_5431;
+const TIOCGPTPEER: u32 = 0x5441;
 const MAY_WRITE: u32 = 2;
 const MAY_APPEND: u32 = 8;
 
@@ -140,7 +144,12 @@ unsafe fn control(hook: Hook, file: *const u8, command: u32) -> i32 {
     if file.is_null() {
         return 0;
     }
-    let Some((who, policy)) = confined() else { return 0 };
+    let subject = confined();
+    // For everybody: a terminal somebody unconfined opens is not the confined one of the same number before it.
+    if command == TIOCSPTLCK || command == TIOCGPTPEER {
+        unsafe { note_opened(file, subject.is_some()) };
+    }
+    let Some((who, policy)) = subject else { return 0 };
     unsafe {
         let dentry: *const u8 = field(file, &raw const OFF_FILE_DENTRY);
         if dentry.is_null() {

@@ -1,9 +1,9 @@
 //! Names and metadata: each is payload too.
 
-use crate::layout::{OFF_FILE_DENTRY, field};
+use crate::layout::{OFF_DENTRY_INODE, OFF_FILE_DENTRY, OFF_INODE_LINKS, field};
 use crate::record;
 use crate::subject::confined;
-use crate::zone::{place_of, place_of_name};
+use crate::zone::{note_homes, place_of, place_of_name};
 use sekisho_abi::Reason;
 use sekisho_abi::file::{Act, S_IFBLK, S_IFCHR, S_IFMT, decide};
 use sekisho_abi::hook::Hook;
@@ -89,20 +89,70 @@ hook!(inode_mknod, ctx, {
     unsafe { name(Hook::InodeMknod, ctx.arg(1), act) }
 });
 
-// Two homes for one inode: where it is, and where the new name is.
+// Two homes for one inode: where it is, and where the new name is. Runs for everybody: only names made by confined
+// tasks are known to be inside.
 hook!(inode_link, ctx, {
+    let old: *const u8 = ctx.arg(0);
+    let new: *const u8 = ctx.arg(2);
+    let subject = confined();
     // SAFETY: the dentries of the hook.
     unsafe {
-        let old = metadata(Hook::InodeLink, ctx.arg(0));
-        if old != 0 { old } else { name(Hook::InodeLink, ctx.arg(2), Act::Name) }
+        let Some((who, policy)) = subject else {
+            forget_homes(old);
+            return 0;
+        };
+        if old.is_null() || new.is_null() {
+            return record::file(Hook::InodeLink, Reason::Unresolved, policy, old);
+        }
+        let from =
+            record::file(Hook::InodeLink, decide(who, Act::Link, place_of(old, policy.epoch)), policy, old);
+        if from != 0 {
+            return from;
+        }
+        let to = decide(who, Act::Name, place_of_name(new, policy.epoch));
+        if to == Reason::Allowed {
+            only_home_is_inside(old);
+        }
+        record::file(Hook::InodeLink, to, policy, new)
     }
 });
 
+/// The one name it has is inside, and so will the second be.
+#[inline(always)]
+unsafe fn only_home_is_inside(dentry: *const u8) {
+    unsafe {
+        let inode: *const u8 = field(dentry, &raw const OFF_DENTRY_INODE);
+        if !inode.is_null() && field::<u32>(inode, &raw const OFF_INODE_LINKS) == 1 {
+            note_homes(inode, true);
+        }
+    }
+}
+
+/// Somebody unconfined gave it a name, or moved one: nobody knows where to.
+#[inline(always)]
+unsafe fn forget_homes(dentry: *const u8) {
+    unsafe {
+        if dentry.is_null() {
+            return;
+        }
+        let inode: *const u8 = field(dentry, &raw const OFF_DENTRY_INODE);
+        if !inode.is_null() {
+            note_homes(inode, false);
+        }
+    }
+}
+
 hook!(inode_rename, ctx, {
+    let old: *const u8 = ctx.arg(1);
+    if confined().is_none() {
+        // SAFETY: the dentry of the hook.
+        unsafe { forget_homes(old) };
+        return 0;
+    }
     // SAFETY: the dentries of the hook.
     unsafe {
-        let old = name(Hook::InodeRename, ctx.arg(1), Act::Name);
-        if old != 0 { old } else { name(Hook::InodeRename, ctx.arg(3), Act::Name) }
+        let from = name(Hook::InodeRename, old, Act::Name);
+        if from != 0 { from } else { name(Hook::InodeRename, ctx.arg(3), Act::Name) }
     }
 });
 

@@ -1,13 +1,17 @@
 //! System V objects and keys: memory that outsiders share.
 
-use crate::layout::{OFF_IPC_CUID, OFF_KEY_TYPE, OFF_KEY_TYPE_NAME, OFF_KEY_UID, field, setting};
+use crate::layout::{
+    OFF_IPC_CUID, OFF_KEY_TYPE, OFF_KEY_TYPE_NAME, OFF_KEY_UID, OFF_TASK_CRED, OFF_TASK_REAL_CRED, field,
+    setting,
+};
 use crate::record;
-use crate::subject::{account, confined};
+use crate::subject::{account, confined, current_task};
 use aya_ebpf::EbpfContext as _;
 use aya_ebpf::helpers::{bpf_get_func_arg, bpf_probe_read_kernel};
 use sekisho_abi::Reason;
 use sekisho_abi::hook::Hook;
 use sekisho_abi::process::{KEY_TYPE, decide_key, decide_key_type, decide_shared};
+use sekisho_abi::usermode::decide_usermode;
 
 const SHM_RDONLY: u32 = 0o10000;
 const IPC_RMID: u32 = 0;
@@ -53,6 +57,24 @@ hook!(sem_semctl, ctx, {
     }
 });
 
+macro_rules! controls {
+    ($($program:ident, $hook:ident;)*) => { $(
+        hook!($program, ctx, {
+            if matches!(ctx.arg::<u32>(1), IPC_RMID | IPC_SET) {
+                // SAFETY: a live object; null is checked.
+                unsafe { shared(Hook::$hook, ctx.arg(0)) }
+            } else {
+                0
+            }
+        });
+    )* };
+}
+
+controls! {
+    shm_shmctl, ShmShmctl;
+    msg_queue_msgctl, MsgQueueMsgctl;
+}
+
 // The reference's lowest bit says whether the key is possessed. Its type has no layout, so that the verifier lets
 // nobody take it from the context.
 hook!(key_permission, ctx, {
@@ -87,6 +109,13 @@ hook!(key_alloc, ctx, {
         let of: *const u8 = field(key, &raw const OFF_KEY_TYPE);
         let name: *const [u8; KEY_TYPE] = field(of, &raw const OFF_KEY_TYPE_NAME);
         let answer = match bpf_probe_read_kernel(name) {
+            // The authority that the kernel gives a program of its own: without it there is none.
+            Ok(name) if name == *b".request" => {
+                let task = current_task();
+                let (used, own): (u64, u64) =
+                    (field(task, &raw const OFF_TASK_CRED), field(task, &raw const OFF_TASK_REAL_CRED));
+                decide_usermode(who, used == own)
+            }
             Ok(name) => decide_key_type(who, cut(name)),
             Err(_) => Reason::Unresolved,
         };

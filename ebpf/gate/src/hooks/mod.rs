@@ -21,3 +21,4 @@ mod mmap;
 mod mount;
 mod process;
 mod socket;
+mod usermode;

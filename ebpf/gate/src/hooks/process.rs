@@ -1,10 +1,11 @@
 //! The mark's life, and what a confined process may do with its rights and with other processes.
 
-use crate::layout::{OFF_CRED_EUID, OFF_CRED_UID, OFF_TASK_TGID, field};
-use crate::maps::count;
+use crate::layout::{OFF_CRED_EUID, OFF_CRED_UID, OFF_TASK_TGID, STORAGE_MAY_FAIL, field, setting};
+use crate::maps::{SHADOWS, count};
 use crate::record;
 use crate::subject::{
-    account, belongs, confine, confined, current_task, is_transport_program, mark_of, policy, subject_of,
+    account, belongs, confine, confined, current_task, is_transport_program, mark_of, policy, remember,
+    remembered, subject_of,
 };
 use aya_ebpf::helpers::{bpf_get_current_pid_tgid, bpf_ktime_get_boot_ns};
 use sekisho_abi::hook::Hook;
@@ -31,10 +32,25 @@ hook!(task_alloc, ctx, {
         }
         if own.is_null() {
             count(COUNT_FALLBACK);
-            confine(copy, 0);
+            match remembered() {
+                Some(mark) => *copy = inherited(mark),
+                None => confine(copy, 0),
+            }
         } else {
             *copy = inherited(*own);
         }
+        if !remember(child, copy) {
+            return record::number(Hook::TaskAlloc, Reason::MarkFailed, policy, 0);
+        }
+    }
+    0
+});
+
+// Another task may get its address.
+hook!(task_free, ctx, {
+    if setting(&raw const STORAGE_MAY_FAIL) != 0 {
+        let task: *const u8 = ctx.arg(0);
+        let _ = SHADOWS.remove(&(task as u64));
     }
     0
 });
@@ -78,7 +94,8 @@ hook!(bprm_check_security, _ctx, {
     unsafe {
         let mark = mark_of(current_task(), true);
         if mark.is_null() {
-            if !belongs(policy.epoch) {
+            // Somebody confined goes on as such.
+            if remembered().is_some() || !belongs(policy.epoch) {
                 return 0;
             }
             return record::number(Hook::BprmCheckSecurity, Reason::MarkFailed, policy, 0);
@@ -97,6 +114,9 @@ hook!(bprm_committed_creds, _ctx, {
         let mark = mark_of(current_task(), false);
         if !mark.is_null() {
             (*mark).flags = after_exec((*mark).flags);
+            if (*mark).flags & MARK_CONFINED != 0 {
+                let _ = remember(current_task(), mark);
+            }
         }
     }
     0

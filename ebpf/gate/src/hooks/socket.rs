@@ -1,11 +1,11 @@
 //! Sockets: making, connecting, sending, binding, listening, accepting.
 
-use crate::layout::{OFF_MSG_NAME, field};
+use crate::layout::{OFF_MSG_FLAGS, OFF_MSG_NAME, field};
 use crate::record;
 use crate::screen::leaving;
 use crate::socket::{
-    Target, bound_address, bound_port, destination, family_of, judge_use, note_listener, own, owned, sk_of,
-    target, type_of, unix_end, unix_path,
+    Target, bound_address, bound_port, destination, family_of, judge_use, note_answer, note_connection,
+    note_listener, own, owned, sk_of, target, type_of, unix_end, unix_path,
 };
 use crate::subject::{Policy, account, confined, current, effective_uid, login_uid, policy};
 use sekisho_abi::hook::Hook;
@@ -16,6 +16,7 @@ use sekisho_abi::network::{
 use sekisho_abi::{Reason, Subject};
 
 const AF_UNSPEC: u32 = 0;
+const MSG_FASTOPEN: u32 = 0x2000_0000;
 
 hook!(socket_create, ctx, {
     let family: u32 = ctx.arg(0);
@@ -63,10 +64,14 @@ hook!(socket_post_create, ctx, {
 
 /// A destination named in a call: judge it, record it, answer.
 #[inline(always)]
-unsafe fn towards(hook: Hook, sk: *const u8, to: &Target, who: Subject, policy: Policy) -> i32 {
+unsafe fn towards(hook: Hook, sk: *const u8, to: &Target, blind: bool, who: Subject, policy: Policy) -> i32 {
     unsafe {
         let answer = match u32::from(to.family) {
-            AF_INET | AF_INET6 => decide_destination(who, destination(sk, to, policy)),
+            AF_INET | AF_INET6 => {
+                let mut facts = destination(sk, to, policy);
+                facts.listener_confined &= !blind;
+                decide_destination(who, facts)
+            }
             _ => Reason::Network,
         };
         record::address(hook, answer, policy, &to.address, to.port)
@@ -101,7 +106,7 @@ hook!(socket_connect, ctx, {
         if u32::from(to.family) == AF_UNSPEC {
             return 0;
         }
-        towards(Hook::SocketConnect, sk, &to, who, policy)
+        towards(Hook::SocketConnect, sk, &to, false, who, policy)
     }
 });
 
@@ -133,10 +138,13 @@ hook!(socket_sendmsg, ctx, {
         if name.is_null() {
             return if who.transport { leaving(sk, ctx.arg(2), who, policy) } else { 0 };
         }
+        let flags: u32 = field(message, &raw const OFF_MSG_FLAGS);
         let Some(to) = target(name) else {
             return record::number(Hook::SocketSendmsg, Reason::Network, policy, u64::from(family));
         };
-        towards(Hook::SocketSendmsg, sk, &to, who, policy)
+        // Fast open hands over the data before anybody is seen to answer.
+        let blind = flags & MSG_FASTOPEN != 0;
+        towards(Hook::SocketSendmsg, sk, &to, blind, who, policy)
     }
 });
 
@@ -195,15 +203,44 @@ hook!(socket_listen, ctx, {
 });
 
 hook!(socket_setsockopt, ctx, {
+    let socket: *const u8 = ctx.arg(0);
     let level: u32 = ctx.arg(1);
     let name: u32 = ctx.arg(2);
     let Some((who, policy)) = confined() else { return 0 };
-    record::number(
-        Hook::SocketSetsockopt,
-        decide_option(who, level, name),
-        policy,
-        u64::from(level << 16 | name),
-    )
+    if socket.is_null() {
+        return 0;
+    }
+    // SAFETY: a live socket; null is checked.
+    unsafe {
+        let sk = sk_of(socket);
+        if sk.is_null() {
+            return record::number(Hook::SocketSetsockopt, Reason::Unresolved, policy, u64::from(name));
+        }
+        let family = family_of(sk);
+        let handed_down = (family == AF_INET || family == AF_INET6) && !owned(sk);
+        let answer = decide_option(who, handed_down, level, name);
+        record::number(Hook::SocketSetsockopt, answer, policy, u64::from(level << 16 | name))
+    }
+});
+
+// Who is at the two ends of a connection within the node is seen as it is made. Runs for everybody, outside any task.
+hook!(inet_conn_request, ctx, {
+    let listener: *const u8 = ctx.arg(0);
+    let skb: *const u8 = ctx.arg(1);
+    if !listener.is_null() && !skb.is_null() {
+        // SAFETY: a live socket and packet; nulls are checked.
+        unsafe { note_answer(listener, skb) };
+    }
+    0
+});
+
+hook!(inet_conn_established, ctx, {
+    let sk: *const u8 = ctx.arg(0);
+    if !sk.is_null() {
+        // SAFETY: a live socket; null is checked.
+        unsafe { note_connection(sk) };
+    }
+    0
 });
 
 // A listener handed down by somebody unconfined would let outsiders fetch.
