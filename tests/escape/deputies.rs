@@ -95,7 +95,8 @@ fn make_room(path: &Path) -> Result<()> {
 /// Everything that passes the system bus.
 fn system_bus(inbox: &Inbox) -> Result<()> {
     let mut monitor = Command::new("dbus-monitor")
-        .args(["--system"])
+        // What is asked of services; what they tell about mounts and sessions is not what anybody sent.
+        .args(["--system", "type='method_call'"])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()

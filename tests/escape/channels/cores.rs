@@ -23,7 +23,8 @@ pub(crate) const CHANNELS: &[Channel] = &[
             die_with_core(s)
         },
     )
-    .silent(),
+    .silent()
+    .or(&[("cred_prepare", "deputy")]),
     Channel::closed(
         "core_to_program",
         "dies where the administrator has cores sent to a program",

@@ -87,7 +87,7 @@ pub(crate) const CHANNELS: &[Channel] = &[
             s.write(&openat2(&directory, "new", how)?)
         },
     ),
-    Channel::closed("create_deep", "creates a file a hundred directories deep", CREATE, OUTSIDE, |s| {
+    Channel::closed("create_deep", "creates a file a hundred directories deep", CREATE, "unresolved", |s| {
         s.write(&open(&deep(&s.outside("deep")), OFlag::O_WRONLY | OFlag::O_CREAT, Mode::S_IRWXU)?)
     })
     .ready(|o| {

@@ -37,6 +37,8 @@ pub(crate) const CHANNELS: &[Channel] = &[
     Channel::closed("sysv_semaphore_set", "sets somebody's semaphore", &["sem_semctl"], DEPUTY, |s| {
         shared::set(s.number(), value_of(s.number()))
     })
+    // The kernel says EACCES, whatever the gate says.
+    .errno(Errno::EACCES)
     .ready(|outside| shared::make(Kind::Semaphore, outside.number()))
     .arrived(|outside| shared::value(outside.number()) == Some(value_of(outside.number())))
     .undo(|outside| shared::remove(Kind::Semaphore, outside.number())),

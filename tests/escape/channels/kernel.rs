@@ -87,6 +87,13 @@ pub(crate) const CHANNELS: &[Channel] = &[
     Channel::closed("module", "loads a module", CAPABLE, WHY, |s| s.command("modprobe", &["dummy"]))
         .root()
         .or(&[("kernel_read_file", "kernel_interface")])
+        .ready(|_| {
+            // Another channel may have had it loaded.
+            let _ =
+                std::process::Command::new("rmmod").arg("dummy").stderr(std::process::Stdio::null()).status();
+            anyhow::ensure!(!Path::new("/sys/module/dummy").exists(), "rmmod");
+            Ok(())
+        })
         .arrived(|_| Path::new("/sys/module/dummy").exists())
         .undo(|_| {
             let _ = std::process::Command::new("rmmod").arg("dummy").status();

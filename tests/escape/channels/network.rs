@@ -45,9 +45,13 @@ pub(crate) const CHANNELS: &[Channel] = &[
         NETWORK,
         |s| with_canary(s, tcp_fast_open),
     ),
-    Channel::closed("tcp_fast_open_connect", "leaves connecting to the first write", CONNECT, NETWORK, |s| {
-        with_canary(s, tcp_fast_open_connect)
-    }),
+    Channel::closed(
+        "tcp_fast_open_connect",
+        "leaves connecting to the first write",
+        &["socket_setsockopt", "socket_connect"],
+        NETWORK,
+        |s| with_canary(s, tcp_fast_open_connect),
+    ),
     Channel::closed("mptcp", "connects by multipath TCP", CREATE, KIND, |s| with_canary(s, mptcp))
         .absent(&[Errno::EPROTONOSUPPORT, Errno::ENOPROTOOPT]),
     Channel::closed("udp_sendto", "sends a datagram", SEND, NETWORK, |s| with_canary(s, udp_sendto)),

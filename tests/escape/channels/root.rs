@@ -77,6 +77,7 @@ pub(crate) const CHANNELS: &[Channel] = &[
         s.shell("ip netns add $canary")
     })
     .root()
+    .or(&[("sb_mount", "mount")])
     .arrived(|outside| Path::new("/run/netns").join(outside.canary()).exists())
     .undo(|outside| run(&["ip", "netns", "del", outside.canary()])),
     link!(
@@ -128,6 +129,7 @@ pub(crate) const CHANNELS: &[Channel] = &[
         s.shell("usermod --comment $canary nobody")
     })
     .root()
+    .errno(Errno::ECHILD)
     .arrived(|outside| file_has("/etc/passwd", outside.canary()))
     .undo(|_| run(&["usermod", "--comment", "nobody", "nobody"])),
     line_in!("shadow", "edits the passwords", "/etc/shadow"),

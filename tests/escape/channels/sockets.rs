@@ -23,7 +23,8 @@ pub(crate) const CHANNELS: &[Channel] = &[
     Channel::closed("tcp_send", "sends on one", SEND, INHERITED, |s| say(s, &Lent::Tcp.inherited()?)),
     Channel::closed("tcp_send_passed", "sends on one passed over a unix socket", SEND, INHERITED, |s| {
         say(s, &Lent::Tcp.passed(s)?)
-    }),
+    })
+    .or(&[("file_receive", "outside_zones")]),
     Channel::closed("tcp_send_earlier", "sends on one from before the gate", SEND, INHERITED, |s| {
         say(s, &Lent::Tcp.inherited()?)
     })
@@ -50,7 +51,8 @@ pub(crate) const CHANNELS: &[Channel] = &[
         set_option(&fd, libc::SOL_SOCKET, libc::SO_ZEROCOPY, &1_i32).map_err(errno)?;
         let flags = MsgFlags::from_bits_retain(libc::MSG_ZEROCOPY);
         send(fd.as_raw_fd(), s.canary.as_bytes(), flags).map(drop)
-    }),
+    })
+    .or(&[("socket_setsockopt", "inherited_socket")]),
     Channel::closed("tcp_sendfile", "has the kernel copy a file into it", SEND, INHERITED, |s| {
         let file = File::open(s.own_file("sent")?).map_err(errno)?;
         sendfile(Lent::Tcp.inherited()?, file, None, s.canary.len()).map(drop)

@@ -1,3 +1,0 @@
-# R: a cluster of workers over sockets on loopback
-# BROKEN: R's serverSocket listens on every address, which the gate refuses; nothing in its settings says loopback only
-Rscript --vanilla -e 'library(parallel); c <- makeCluster(1); print(unlist(parLapply(c, 1:4, function(i) i + 10))); stopCluster(c)'
