@@ -96,7 +96,7 @@ fn make_room(path: &Path) -> Result<()> {
 fn system_bus(inbox: &Inbox) -> Result<()> {
     let mut monitor = Command::new("dbus-monitor")
         // What is asked of services; what they tell about mounts and sessions is not what anybody sent.
-        .args(["--system", "type='method_call'"])
+        .args(["--system", "type='method_call'", "type='signal',interface='org.example.Escape'"])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()

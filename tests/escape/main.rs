@@ -176,7 +176,8 @@ fn the_suite_is_large_and_each_channel_says_what_it_is() {
     assert_eq!(names.len(), channels.len(), "two channels have one name");
     assert!(channels.len() >= CHANNELS, "{} channels", channels.len());
     let reasons: BTreeSet<_> = sekisho_abi::Reason::ALL.iter().map(|reason| reason.name()).collect();
-    let hooks: BTreeSet<_> = Hook::ALL.iter().map(|hook| hook.name()).collect();
+    let second_layer = sekisho_abi::second_layer::Program::ALL.iter().map(|program| program.name());
+    let hooks: BTreeSet<_> = Hook::ALL.iter().map(|hook| hook.name()).chain(second_layer).collect();
     for channel in &channels {
         assert!(!channel.tries.is_empty() && !channel.group.is_empty(), "{}", channel.channel);
         match &channel.works_because {

@@ -130,6 +130,7 @@ pub(crate) const CHANNELS: &[Channel] = &[
     })
     .root()
     .errno(Errno::ECHILD)
+    .or(&[("file_open", "outside_zones")])
     .arrived(|outside| file_has("/etc/passwd", outside.canary()))
     .undo(|_| run(&["usermod", "--comment", "nobody", "nobody"])),
     line_in!("shadow", "edits the passwords", "/etc/shadow"),
