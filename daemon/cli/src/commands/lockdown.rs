@@ -23,6 +23,19 @@ pub struct Args {
 
 #[derive(clap::Subcommand)]
 enum What {
+    #[command(flatten)]
+    Freeze(Whose),
+    /// The lockdowns in force.
+    List,
+    /// End a lockdown.
+    Lift {
+        #[command(subcommand)]
+        whose: Whose,
+    },
+}
+
+#[derive(clap::Subcommand)]
+enum Whose {
     /// One person, by account.
     User {
         /// The account's name.
@@ -42,36 +55,6 @@ enum What {
         #[command(flatten)]
         why: Why,
     },
-    /// The lockdowns in force.
-    List,
-    /// End a lockdown.
-    Lift {
-        #[command(subcommand)]
-        whose: Whose,
-    },
-}
-
-#[derive(clap::Subcommand)]
-enum Whose {
-    /// One person's.
-    User {
-        /// The account's name.
-        name: String,
-        #[command(flatten)]
-        why: Why,
-    },
-    /// A project's.
-    Project {
-        /// The project's id.
-        id: String,
-        #[command(flatten)]
-        why: Why,
-    },
-    /// Everyone's.
-    Everyone {
-        #[command(flatten)]
-        why: Why,
-    },
 }
 
 #[derive(clap::Args)]
@@ -81,18 +64,28 @@ struct Why {
     reason: String,
 }
 
+impl Whose {
+    fn parts(&self) -> (Scope, String) {
+        match self {
+            Self::User { name, why } => (Scope::User { name: name.clone() }, why.reason.clone()),
+            Self::Project { id, why } => (Scope::Project { id: id.clone() }, why.reason.clone()),
+            Self::Everyone { why } => (Scope::Everyone, why.reason.clone()),
+        }
+    }
+}
+
 /// Runs the command.
 pub fn run(args: &Args, json: bool) -> Outcome {
     let language = Language::of_caller();
-    let lock = |scope, why: &Why| Ask::Lock { scope, reason: why.reason.clone() };
-    let lift = |scope, why: &Why| Ask::Lift { scope, reason: why.reason.clone() };
     let question = match &args.what {
-        What::User { name, why } => lock(Scope::User { name: name.clone() }, why),
-        What::Project { id, why } => lock(Scope::Project { id: id.clone() }, why),
-        What::Everyone { why } => lock(Scope::Everyone, why),
-        What::Lift { whose: Whose::User { name, why } } => lift(Scope::User { name: name.clone() }, why),
-        What::Lift { whose: Whose::Project { id, why } } => lift(Scope::Project { id: id.clone() }, why),
-        What::Lift { whose: Whose::Everyone { why } } => lift(Scope::Everyone, why),
+        What::Freeze(whose) => {
+            let (scope, reason) = whose.parts();
+            Ask::Lock { scope, reason }
+        }
+        What::Lift { whose } => {
+            let (scope, reason) = whose.parts();
+            Ask::Lift { scope, reason }
+        }
         What::List => Ask::Status,
     };
     let locks = match order(&args.socket, &question, language)? {
