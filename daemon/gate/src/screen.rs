@@ -147,7 +147,9 @@ impl Screen {
 
     /// Records sessions that ended, and once an hour those that go on. Returns the records.
     pub fn look(&mut self, now: u64) -> Vec<ScreenSession> {
-        let present: Vec<_> = self.sessions.iter().flatten().map(|(id, b)| (id, parse(&b))).collect();
+        let mut present: Vec<_> = self.sessions.iter().flatten().map(|(id, b)| (id, parse(&b))).collect();
+        // The kernel's table has no order; records have: sessions that ended in one look stand as they began.
+        present.sort_unstable_by_key(|(id, _)| *id);
         let mut records = Vec::new();
         for (id, session) in &present {
             let ended = !transport_lives(session.pid, session.last.max(session.told).max(*id));
