@@ -102,10 +102,6 @@ const OWED: &[(&str, &str)] = &[
     ("vmsplice_to_inherited_fifo", "as splice_to_inherited_fifo"),
     ("write_inherited_memory", "memory made and lent by somebody unconfined counts as the session's own"),
     ("map_inherited_memory", "as write_inherited_memory"),
-    (
-        "core_at_home",
-        "a core is refused everywhere, also where it might be written: the service may not read kallsyms",
-    ),
     ("move_to_device", "the call does not end; nothing gets out"),
 ];
 
