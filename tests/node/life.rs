@@ -67,7 +67,8 @@ fn scene() -> Scene {
         .step("denied alone", "researcher", "try-it alone; sudo try-it alone-root; sekisho why; echo why=$?; sekisho doctor; echo doctor=$?")
         .step("again", "root", "systemctl start sekisho-gate; echo start=$?; systemctl is-active sekisho-gate; sleep 3")
         .step("denied again", "researcher", "try-it again; sudo try-it again-root; sekisho doctor > /dev/null; echo doctor=$?")
-        .step("restart", "root", "for i in 1 2; do systemctl restart sekisho-gate; echo restart=$?; done; systemctl is-active sekisho-gate")
+        .step("restart", "root", "systemctl restart sekisho-gate; echo restart=$?")
+        .step("restart again", "root", "systemctl restart sekisho-gate; echo restart=$?; systemctl is-active sekisho-gate")
         .step("stop", "root", format!("systemctl stop sekisho-gate; {dead}"))
         .step("denied stopped", "researcher", "try-it stopped; sudo try-it stopped-root")
         .step("start", "root", "systemctl start sekisho-gate; systemctl is-active sekisho-gate")
@@ -167,7 +168,8 @@ fn the_gate_denies_without_its_daemon_and_after_its_return() {
         .lacks(&["LANDED", "doctor=0"]);
     played.of("again").has(&["start=0", "active"]);
     played.of("denied again").has(&["tried again-root", "doctor=0"]).lacks(&["LANDED"]);
-    played.of("restart").has(&["restart=0\nrestart=0\nactive"]);
+    played.of("restart").has(&["restart=0"]);
+    played.of("restart again").has(&["restart=0\nactive"]);
     played.of("denied last").has(&["tried last", "why=0", "last"]).lacks(&["LANDED"]);
 }
 

@@ -25,8 +25,9 @@ for script in *.sh; do
 done
 "#;
 
-/// Longest that one step may take, seconds.
-const STEP: u32 = 120;
+/// Longest that one step may take, seconds: the gate's start alone may take two minutes under emulation, beside writers
+/// that never rest, on a machine with other things to do.
+const STEP: u32 = 600;
 
 /// `cargo xtask vm run` with these arguments. It waits for its turn and makes what the lab lacks; a lab that cannot be had
 /// is a failure.
@@ -121,7 +122,7 @@ impl Scene {
         fs::write(scene.join("play"), PLAY).unwrap();
         let (scene, step) = (scene.display().to_string(), STEP.to_string());
         let play = format!("bash /tmp/in/scene/play {step}");
-        let mut arguments = vec!["--root", "--timeout", "1200", "--copy", &scene];
+        let mut arguments = vec!["--root", "--timeout", "2400", "--copy", &scene];
         if !self.before.is_empty() {
             arguments.extend(["--before", &self.before]);
         }
