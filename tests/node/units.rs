@@ -11,6 +11,8 @@ const GOOD_POLICY: &str = "printf 'version = 1\\n\\n# no typo\\n[gate]\\nmode = 
 /// What each daemon's journal says since the last call.
 const JOURNALS: &str = "for unit in gate airlock notary; do echo \"== $unit\"; \
      journalctl --boot --no-pager -o cat --since \"$(cat /run/since)\" _SYSTEMD_UNIT=sekisho-$unit.service; done";
+/// Denied as often as a ring of 1 MiB cannot hold.
+const FLOOD: &str = "python3 -c '\nimport os\ndenied = 0\nfor number in range(20000):\n    try:\n        os.open(\"/home/outside/flood\", os.O_WRONLY | os.O_CREAT)\n    except PermissionError:\n        denied += 1\nprint(\"denied\", denied)'";
 const RELOAD: &str = "sleep 1; date '+%F %T' > /run/since; systemctl reload sekisho-gate sekisho-airlock sekisho-notary; echo reload=$?; sleep 4\n";
 
 fn played() -> &'static Played {
@@ -52,6 +54,17 @@ fn scene() -> Scene {
         .step("why sudo", "researcher", "sudo sekisho why --limit 100")
         .step("why another", "student", "sekisho why --limit 100")
         .step("why officer", "officer", "sekisho why --limit 100")
+        // More denials than the ring holds, while nobody reads it.
+        .step("asleep", "root", "kill -STOP $(systemctl show -P MainPID sekisho-gate)")
+        .step("flood", "researcher", FLOOD)
+        .step("awake", "root", format!("{UNTIL}date '+%F %T' > /run/since; kill -CONT $(systemctl show -P MainPID sekisho-gate); \
+              until_true 120 sh -c 'sekisho doctor | grep -q \"records were lost\"'; sekisho doctor; \
+              until_true 60 sh -c 'journalctl --boot -o cat --no-pager -u sekisho-gate | grep -q gate_events_lost'; {JOURNALS}"))
+        // As at boot: nothing has proven itself yet, and people may not log in.
+        .step("no proof", "root", "systemctl stop systemd-user-sessions sekisho-gate; rm /run/sekisho-gate/heartbeat; mv /usr/lib/sekisho /usr/lib/sekisho.away; \
+              systemctl start sekisho-gate; systemctl start systemd-user-sessions; ls /run/nologin; ls /run/sekisho-gate/heartbeat")
+        .step("proof", "root", format!("{UNTIL}mv /usr/lib/sekisho.away /usr/lib/sekisho; systemctl start sekisho-gate; echo start=$?; \
+              ls /run/sekisho-gate/heartbeat; until_true 60 test ! -e /run/nologin; ls /run/nologin"))
 }
 
 #[test]
@@ -166,4 +179,19 @@ fn why_tells_everyone_their_own_denials_and_nobody_elses() {
     played.of("why sudo").lacks(&["theirs"]);
     played.of("why another").succeeded().has(&["theirs"]).lacks(&["mine", "with-sudo"]);
     played.of("why officer").succeeded().lacks(&["mine", "theirs", "with-sudo"]);
+}
+
+#[test]
+fn records_that_are_lost_are_counted_said_and_recorded_and_the_denials_stand() {
+    let played = played();
+    assert_eq!(played.of("flood").text, "denied 20000\n", "a full ring opened the gate");
+    let said = played.of("awake");
+    said.has(&["records were lost", "gate_events_lost"]);
+}
+
+#[test]
+fn nobody_logs_in_before_the_gate_has_proven_itself() {
+    let played = played();
+    played.of("no proof").has(&["/run/nologin\n", "cannot access '/run/sekisho-gate/heartbeat'"]);
+    played.of("proof").has(&["start=0", "/run/sekisho-gate/heartbeat\n", "cannot access '/run/nologin'"]);
 }
