@@ -100,8 +100,6 @@ const OWED: &[(&str, &str)] = &[
     ),
     ("tee_to_inherited_fifo", "as splice_to_inherited_fifo"),
     ("vmsplice_to_inherited_fifo", "as splice_to_inherited_fifo"),
-    ("write_inherited_memory", "memory made and lent by somebody unconfined counts as the session's own"),
-    ("map_inherited_memory", "as write_inherited_memory"),
     ("move_to_device", "the call does not end; nothing gets out"),
 ];
 
@@ -194,6 +192,7 @@ const SILENT: &[(&str, &str)] = &[
         "socket_post_create",
         "notes who made a socket; says no only when the kernel has no memory for the note",
     ),
+    ("inode_alloc_security", "notes whose memory an inode is; cannot say no"),
     ("task_alloc", "hands the mark to children; says no only when the kernel has no memory for it"),
     ("task_fix_setuid", "marks who becomes a confined person; likewise"),
     ("bprm_check_security", "marks programs of confined sessions; likewise"),

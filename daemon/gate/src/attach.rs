@@ -82,7 +82,7 @@ pub enum AttachError {
 }
 
 /// Maps that outlive an upgrade too: who is confined must never be forgotten.
-const KEPT: [&str; 11] = [
+const KEPT: [&str; 12] = [
     "TASKS",
     "SHADOWS",
     "SOCKETS",
@@ -90,6 +90,7 @@ const KEPT: [&str; 11] = [
     "CONNECTIONS",
     "TERMINALS",
     "HOMES",
+    "OWN_MEMORY",
     "LOCKS",
     "LOCKED",
     "SCREEN_SESSIONS",

@@ -25,6 +25,7 @@ fn expected(hook: Hook, idmap: bool) -> &'static [(usize, &'static str)] {
         Hook::InodeCreate | Hook::InodeMkdir | Hook::InodeSymlink | Hook::InodeMknod => {
             &[(0, "inode"), (1, "dentry")]
         }
+        Hook::InodeAllocSecurity => &[(0, "inode")],
         Hook::InodeUnlink | Hook::InodeRmdir => &[(0, "inode"), (1, "dentry")],
         Hook::InodeLink => &[(0, "dentry"), (2, "dentry")],
         Hook::InodeRename => &[(1, "dentry"), (3, "dentry")],

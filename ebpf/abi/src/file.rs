@@ -57,6 +57,8 @@ pub struct Object {
     pub links: u32,
     /// Every one of them was made where it is seen: inside.
     pub homes_inside: bool,
+    /// Nameless memory: somebody confined made it.
+    pub own_memory: bool,
 }
 
 /// Where an object is, as far as leaving the node is concerned.
@@ -66,8 +68,10 @@ pub enum Place {
     Workspace,
     /// The way out.
     Spool,
-    /// Memory: memfd, shared memory without a name, event descriptors, anonymous pipes.
+    /// Memory: a memfd or shared memory without a name that somebody confined made, event descriptors, anonymous pipes.
     Memory,
+    /// Memory without a name that somebody unconfined made: he may be looking.
+    LentMemory,
     /// The session's own: a tmpfs whose root belongs to the confined account (`/run/user/…`), a delegated cgroup,
     /// an entry of a process.
     Session,
@@ -96,6 +100,14 @@ pub const fn changes_only_here(magic: u64) -> bool {
     const XFS: u64 = 0x5846_5342;
     const BTRFS: u64 = 0x9123_683e;
     matches!(magic, EXT4 | XFS | BTRFS | TMPFS)
+}
+
+/// Does an inode of this filesystem stand for memory without a name? (The kernel's own tmpfs is also `/dev`, where
+/// nothing is anybody's memory.)
+#[inline(always)]
+#[must_use]
+pub const fn is_memory(magic: u64, sb_flags: u64) -> bool {
+    magic == SECRETMEM || (magic == TMPFS && sb_flags & SB_KERNMOUNT != 0)
 }
 
 /// What is done to it.
@@ -171,11 +183,16 @@ pub const fn place(object: &Object) -> Place {
         0 => {}
         _ => return Place::Unresolved,
     }
-    let kernel_made = object.sb_flags & SB_KERNMOUNT != 0;
     match object.magic {
         SOCKFS => Place::Socket,
-        PIPEFS | ANON_INODE | SECRETMEM | PIDFS => Place::Memory,
-        TMPFS if kernel_made => Place::Memory,
+        PIPEFS | ANON_INODE | PIDFS => Place::Memory,
+        magic if is_memory(magic, object.sb_flags) => {
+            if object.own_memory {
+                Place::Memory
+            } else {
+                Place::LentMemory
+            }
+        }
         TMPFS if object.own_filesystem => Place::Session,
         CGROUP2 if object.own => Place::Session,
         PROC if object.process_entry => Place::Session,
@@ -210,10 +227,10 @@ pub const fn decide(subject: Subject, act: Act, place: Place) -> Answer {
         Place::Device | Place::ForeignDevice => Reason::Device,
         // One more name inside changes nothing but a count.
         Place::OtherHome if matches!(act, Act::Read | Act::Link) => Reason::Allowed,
-        Place::Outside | Place::Unresolved if matches!(act, Act::Read) => Reason::Allowed,
+        Place::Outside | Place::LentMemory | Place::Unresolved if matches!(act, Act::Read) => Reason::Allowed,
         Place::OtherHome => Reason::OtherHome,
         Place::Unresolved => Reason::Unresolved,
-        Place::Outside => Reason::OutsideZones,
+        Place::Outside | Place::LentMemory => Reason::OutsideZones,
     }
 }
 
@@ -230,7 +247,9 @@ pub const fn decide_control(subject: Subject, command: u32, place: Place) -> Ans
     }
     match place {
         Place::ForeignDevice => Reason::Device,
-        Place::Outside | Place::OtherHome | Place::Unresolved | Place::Spool if carries_data_in(command) => {
+        Place::Outside | Place::LentMemory | Place::OtherHome | Place::Unresolved | Place::Spool
+            if carries_data_in(command) =>
+        {
             decide(subject, Act::Metadata, place)
         }
         _ => Reason::Allowed,

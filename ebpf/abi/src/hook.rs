@@ -198,4 +198,6 @@ hooks! {
     KernelModuleRequest = 77, "kernel_module_request", IfPresent;
     /// Credentials: a dying process takes some for its core.
     CredPrepare = 78, "cred_prepare", IfPresent;
+    /// An inode begins: nameless memory learns who made it.
+    InodeAllocSecurity = 79, "inode_alloc_security", Mandatory;
 }

@@ -58,7 +58,7 @@ fn object() -> impl Strategy<Value = Object> {
     ];
     let device =
         prop_oneof![(0u32..300, 0u32..300).prop_map(|(major, minor)| major << 20 | minor), any::<u32>()];
-    (kind, 0u32..0o10000, device, 0u32..3, magic, any::<u64>(), any::<[bool; 5]>()).prop_map(
+    (kind, 0u32..0o10000, device, 0u32..3, magic, any::<u64>(), any::<[bool; 6]>()).prop_map(
         |(
             kind,
             bits,
@@ -66,7 +66,7 @@ fn object() -> impl Strategy<Value = Object> {
             zone,
             magic,
             sb_flags,
-            [own, session_terminal, own_filesystem, process_entry, device_listed],
+            [own, session_terminal, own_filesystem, process_entry, device_listed, own_memory],
         )| Object {
             mode: kind | bits,
             rdev,
@@ -80,6 +80,7 @@ fn object() -> impl Strategy<Value = Object> {
             device_listed,
             links: 1,
             homes_inside: false,
+            own_memory,
         },
     )
 }
@@ -125,8 +126,10 @@ proptest! {
             object.mode = 0o100_600;
         }
         let allowed = file::decide(who, Act::Write, file::place(&object)) == Reason::Allowed;
-        let excuse = matches!(object.magic, 0x5049_5045 | 0x534f_434b | 0x0904_1934 | 0x5345_434d | 0x5049_4446)
-            || (object.magic == 0x0102_1994 && (object.sb_flags & file::SB_KERNMOUNT != 0 || object.own_filesystem))
+        let excuse = matches!(object.magic, 0x5049_5045 | 0x534f_434b | 0x0904_1934 | 0x5049_4446)
+            || (object.magic == 0x5345_434d && object.own_memory)
+            || (object.magic == 0x0102_1994 && object.sb_flags & file::SB_KERNMOUNT != 0 && object.own_memory)
+            || (object.magic == 0x0102_1994 && object.sb_flags & file::SB_KERNMOUNT == 0 && object.own_filesystem)
             || (object.magic == 0x6367_7270 && object.own)
             || (object.magic == file::PROC && object.process_entry);
         prop_assert_eq!(allowed, excuse);

@@ -68,6 +68,15 @@ pub static PLACES: Storage<
     { BPF_F_NO_PREALLOC as usize },
 > = Storage::new();
 
+/// Nameless memory that somebody confined made.
+#[unsafe(link_section = ".maps")]
+#[unsafe(no_mangle)]
+pub static OWN_MEMORY: Storage<
+    u32,
+    { bpf_map_type::BPF_MAP_TYPE_INODE_STORAGE as usize },
+    { BPF_F_NO_PREALLOC as usize },
+> = Storage::new();
+
 /// One number: the epoch in force.
 #[map]
 pub static EPOCH: Array<u32> = Array::with_max_entries(1, 0);

@@ -8,8 +8,8 @@ use crate::layout::{
     OFF_INODE_MODE, OFF_INODE_RDEV, OFF_INODE_SB, OFF_INODE_UID, OFF_SB_DEV, OFF_SB_FLAGS, OFF_SB_MAGIC,
     OFF_SB_ROOT, field, rename_sequence, setting,
 };
-use crate::maps::{HOMES, NUMBERS, PLACES, ZONES};
-use crate::subject::{account, config};
+use crate::maps::{HOMES, NUMBERS, OWN_MEMORY, PLACES, ZONES, count};
+use crate::subject::{account, config, confined};
 use crate::terminal::session_terminal;
 use aya_ebpf::bindings::BPF_LOCAL_STORAGE_GET_F_CREATE;
 use aya_ebpf::helpers::{
@@ -17,10 +17,12 @@ use aya_ebpf::helpers::{
 };
 use core::ptr::{null_mut, read_volatile, write_volatile};
 use sekisho_abi::file::{
-    Act, Object, PROC, Place, S_IFCHR, S_IFDIR, S_IFMT, changes_only_here, place, reading_depends_on_place,
+    Act, Object, PROC, Place, S_IFCHR, S_IFDIR, S_IFMT, changes_only_here, is_memory, place,
+    reading_depends_on_place,
 };
 use sekisho_abi::maps::{
-    Config, NUMBER_DEVICE, NodeKey, NumberKey, WHOLE_FILESYSTEM, ZONE_UNRESOLVED, filter_place,
+    COUNT_FALLBACK, Config, NUMBER_DEVICE, NodeKey, NumberKey, WHOLE_FILESYSTEM, ZONE_UNRESOLVED,
+    filter_place,
 };
 
 /// May there be a zone under this number? Spares most look-ups.
@@ -243,6 +245,34 @@ pub unsafe fn note_homes(inode: *const u8, inside: bool) {
     }
 }
 
+/// The note that somebody confined made this memory; null for none.
+#[inline(always)]
+unsafe fn memory_slot(inode: *const u8, flags: u64) -> *mut u32 {
+    unsafe { bpf_inode_storage_get(OWN_MEMORY.as_ptr(), inode.cast_mut().cast(), null_mut(), flags).cast() }
+}
+
+/// Notes that somebody confined makes this inode, if it is to be memory without a name. Without room for the note it
+/// counts as lent by somebody else.
+///
+/// # Safety
+/// `inode` comes from the kernel and is not null.
+#[inline(always)]
+pub unsafe fn note_memory(inode: *const u8) {
+    unsafe {
+        let sb: *const u8 = field(inode, &raw const OFF_INODE_SB);
+        if sb.is_null()
+            || !is_memory(field(sb, &raw const OFF_SB_MAGIC), field(sb, &raw const OFF_SB_FLAGS))
+            || confined().is_none()
+        {
+            return;
+        }
+        let slot = memory_slot(inode, u64::from(BPF_LOCAL_STORAGE_GET_F_CREATE));
+        if slot.is_null() {
+            count(COUNT_FALLBACK);
+        }
+    }
+}
+
 /// What is known about an object: `dentry` says where it is, its inode what it is. A name not yet made has no inode:
 /// then `parent_of_new` says whose filesystem it will be on.
 #[inline(always)]
@@ -274,6 +304,10 @@ unsafe fn object(dentry: *const u8, inode: *const u8, epoch: u32) -> Object {
         object.sb_flags = field(sb, &raw const OFF_SB_FLAGS);
         if object.magic == PROC {
             object.process_entry = process_entry(dentry);
+            return object;
+        }
+        if is_memory(object.magic, object.sb_flags) {
+            object.own_memory = !memory_slot(inode, 0).is_null();
             return object;
         }
         object.own = account(uid, epoch).0;

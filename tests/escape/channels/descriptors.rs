@@ -266,7 +266,6 @@ pub(crate) const CHANNELS: &[Channel] = &[
         },
     )
     .absent(&[Errno::EOPNOTSUPP]),
-    // HOLE: memory made by somebody unconfined, who reads it, counts as the session's own.
     Channel::closed("write_inherited_memory", "writes into memory that was lent", WRITE, OUTSIDE, |s| {
         s.write(&Lent::Memory.inherited()?)
     })

@@ -44,7 +44,6 @@ pub(crate) const CHANNELS: &[Channel] = &[
         map(s, &Lent::File.inherited()?, ProtFlags::PROT_READ | ProtFlags::PROT_WRITE, MapFlags::MAP_SHARED)
     })
     .earlier(),
-    // HOLE: as `write_inherited_memory`.
     Channel::closed("map_inherited_memory", "maps memory that was lent", &["mmap_file"], OUTSIDE, |s| {
         let fd = Lent::Memory.inherited()?;
         let both = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;

@@ -137,6 +137,7 @@ pub(crate) const CHANNELS: &[Channel] = &[
     line_in!("sudoers", "edits who may use sudo", "/etc/sudoers.d/researcher"),
     line_in!("policy", "edits the gate's policy", "/etc/sekisho/policy.toml"),
     line_in!("officer_key", "lets itself in as an officer", "/home/officer/.ssh/authorized_keys"),
+    new_file!("new_file_among_devices", "makes a file among the device nodes", "/dev/sekisho-escape"),
     new_file!("device_rule", "leaves a rule for udev", "/etc/udev/rules.d/99-escape.rules"),
     new_file!("preload", "leaves a library for everybody's programs", "/etc/escape.so.preload"),
     new_file!("profile", "leaves a script for everybody's shells", "/etc/profile.d/escape.sh"),

@@ -52,7 +52,7 @@ fn every_object(mut claim: impl FnMut(&Object)) {
     for kind in KINDS {
         for zone in 0..5 {
             for magic in MAGICS {
-                for bits in 0..256u32 {
+                for bits in 0..512u32 {
                     let bit = |n: u32| bits >> n & 1 == 1;
                     let object = Object {
                         mode: kind | 0o644,
@@ -67,6 +67,7 @@ fn every_object(mut claim: impl FnMut(&Object)) {
                         device_listed: bit(5),
                         links: if bit(6) { 2 } else { 1 },
                         homes_inside: bit(7),
+                        own_memory: bit(8),
                     };
                     if kind == file::S_IFCHR || kind == file::S_IFBLK {
                         // What a device is does not depend on where its node lies.
@@ -99,8 +100,10 @@ fn leads_nowhere(object: &Object) -> bool {
         }
         _ if object.zone != 0 => false,
         _ => match object.magic {
-            0x5049_5045 | 0x534f_434b | 0x0904_1934 | 0x5345_434d | 0x5049_4446 => true,
-            0x0102_1994 => object.sb_flags & file::SB_KERNMOUNT != 0 || object.own_filesystem,
+            0x5049_5045 | 0x534f_434b | 0x0904_1934 | 0x5049_4446 => true,
+            0x5345_434d => object.own_memory,
+            0x0102_1994 if object.sb_flags & file::SB_KERNMOUNT != 0 => object.own_memory,
+            0x0102_1994 => object.own_filesystem,
             0x6367_7270 => object.own,
             0x9fa0 => object.process_entry,
             _ => false,

@@ -3,7 +3,7 @@
 use crate::layout::{OFF_DENTRY_INODE, OFF_FILE_DENTRY, OFF_INODE_LINKS, field};
 use crate::record;
 use crate::subject::confined;
-use crate::zone::{note_homes, place_of, place_of_name};
+use crate::zone::{note_homes, note_memory, place_of, place_of_name};
 use sekisho_abi::Reason;
 use sekisho_abi::file::{Act, S_IFBLK, S_IFCHR, S_IFMT, decide};
 use sekisho_abi::hook::Hook;
@@ -154,6 +154,16 @@ hook!(inode_rename, ctx, {
         let from = name(Hook::InodeRename, old, Act::Name);
         if from != 0 { from } else { name(Hook::InodeRename, ctx.arg(3), Act::Name) }
     }
+});
+
+// Who makes an inode is known only here.
+hook!(inode_alloc_security, ctx, {
+    let inode: *const u8 = ctx.arg(0);
+    if !inode.is_null() {
+        // SAFETY: an inode of the kernel's that has its filesystem already.
+        unsafe { note_memory(inode) };
+    }
+    0
 });
 
 hook!(quotactl, ctx, {
