@@ -300,6 +300,8 @@ pub fn load(path: &Path, pins: &Pins) -> Result<Loaded, AttachError> {
     loader.override_global("CORE_PATTERN", &core_pattern, true);
     let may_fail = u32::from(kernel.storage_may_fail());
     loader.override_global("STORAGE_MAY_FAIL", &may_fail, true);
+    let believed = u32::from(kernel.file_path_believed());
+    loader.override_global("FILE_PATH_BELIEVED", &believed, true);
     for name in MAPS {
         loader.map_pin_path(name, pins.maps().join(name));
     }

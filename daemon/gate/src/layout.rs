@@ -218,6 +218,18 @@ impl Kernel {
         self.btf.resolve_types_by_name("bpf_task_storage_get_recur").map_or(true, |types| types.is_empty())
     }
 
+    /// Does the verifier believe what is read through a file's path? Since linux 6.18 the path is one of two members of a
+    /// union, and it may be either.
+    pub fn file_path_believed(&self) -> bool {
+        let types = self.btf.resolve_types_by_name("file").unwrap_or_default();
+        types.iter().any(|t| match t {
+            Type::Struct(s) => {
+                s.members.iter().any(|m| self.btf.resolve_name(m).is_ok_and(|n| n == "f_path"))
+            }
+            _ => false,
+        })
+    }
+
     fn pointee(&self, parameter: &dyn BtfType) -> Option<String> {
         let Type::Ptr(pointer) = self.resolved(parameter)? else { return None };
         let (Type::Struct(s) | Type::Union(s)) = self.resolved(&pointer)? else { return None };

@@ -77,6 +77,11 @@ pub static LOOP_TRIES: u32 = 16;
 #[unsafe(no_mangle)]
 pub static STORAGE_MAY_FAIL: u32 = 1;
 
+/// 0 where the verifier believes nothing that is read through a file's path (since linux 6.18, where that is one of two
+/// members of a union): nothing can be kept then with what is found there.
+#[unsafe(no_mangle)]
+pub static FILE_PATH_BELIEVED: u32 = 0;
+
 #[unsafe(no_mangle)]
 static ANSWER_ALLOW: i32 = 0;
 #[unsafe(no_mangle)]

@@ -4,9 +4,9 @@
 //! walk found is kept with the directory it began at, and believed only while no rename can have changed it.
 
 use crate::layout::{
-    LOOP_DEPTH, OFF_DENTRY_INODE, OFF_DENTRY_NAME, OFF_DENTRY_PARENT, OFF_INODE_INO, OFF_INODE_LINKS,
-    OFF_INODE_MODE, OFF_INODE_RDEV, OFF_INODE_SB, OFF_INODE_UID, OFF_SB_DEV, OFF_SB_FLAGS, OFF_SB_MAGIC,
-    OFF_SB_ROOT, field, rename_sequence, setting,
+    FILE_PATH_BELIEVED, LOOP_DEPTH, OFF_DENTRY_INODE, OFF_DENTRY_NAME, OFF_DENTRY_PARENT, OFF_FILE_INODE,
+    OFF_INODE_INO, OFF_INODE_LINKS, OFF_INODE_MODE, OFF_INODE_RDEV, OFF_INODE_SB, OFF_INODE_UID, OFF_SB_DEV,
+    OFF_SB_FLAGS, OFF_SB_MAGIC, OFF_SB_ROOT, field, rename_sequence, setting,
 };
 use crate::maps::{HOMES, NUMBERS, OWN_MEMORY, PLACES, ZONES, count};
 use crate::subject::{account, config, confined};
@@ -32,12 +32,20 @@ fn filtered(config: &Config, number: u64) -> bool {
     config.filter.get(word).is_some_and(|present| present & bit != 0)
 }
 
-/// The zone an object lies in, 0 for none, [`ZONE_UNRESOLVED`] when it lies too deep to say.
+/// The zone an object lies in, 0 for none, [`ZONE_UNRESOLVED`] when it lies too deep to say. `keeping`: the verifier
+/// believes `dentry`, so that verdicts can be kept with what is found through it.
 ///
 /// # Safety
 /// `dentry` and `inode` come from the kernel, belong together and are not null.
 #[inline(always)]
-unsafe fn zone_of(dentry: *const u8, inode: *const u8, directory: bool, sb: *const u8, epoch: u32) -> u32 {
+unsafe fn zone_of(
+    dentry: *const u8,
+    inode: *const u8,
+    directory: bool,
+    sb: *const u8,
+    keeping: bool,
+    epoch: u32,
+) -> u32 {
     let Some(config) = config(epoch) else { return 0 };
     unsafe {
         let device: u32 = field(sb, &raw const OFF_SB_DEV);
@@ -66,7 +74,7 @@ unsafe fn zone_of(dentry: *const u8, inode: *const u8, directory: bool, sb: *con
                 return 0;
             }
         }
-        let kept = kept_verdict(sb, epoch);
+        let kept = if keeping { kept_verdict(sb, epoch) } else { 0 };
         if kept == 0 {
             return walk(home, device, epoch);
         }
@@ -273,10 +281,42 @@ pub unsafe fn note_memory(inode: *const u8) {
     }
 }
 
-/// What is known about an object: `dentry` says where it is, its inode what it is. A name not yet made has no inode:
-/// then `parent_of_new` says whose filesystem it will be on.
+/// An object as a hook has it: `dentry` says where it is, its inode what it is.
+struct Found {
+    dentry: *const u8,
+    inode: *const u8,
+    /// The inode once more, as the verifier believes it.
+    believed: *const u8,
+    /// See [`zone_of`].
+    keeping: bool,
+}
+
+impl Found {
+    /// By its name. `None`: it has no inode.
+    #[inline(always)]
+    unsafe fn named(dentry: *const u8) -> Option<Self> {
+        let inode: *const u8 = unsafe { field(dentry, &raw const OFF_DENTRY_INODE) };
+        if inode.is_null() { None } else { Some(Self { dentry, inode, believed: inode, keeping: true }) }
+    }
+
+    /// Through an open file, whose path is `dentry`.
+    #[inline(always)]
+    unsafe fn opened(file: *const u8, dentry: *const u8) -> Option<Self> {
+        unsafe {
+            let inode: *const u8 = field(dentry, &raw const OFF_DENTRY_INODE);
+            if inode.is_null() {
+                return None;
+            }
+            let keeping = setting(&raw const FILE_PATH_BELIEVED) != 0;
+            Some(Self { dentry, inode, believed: field(file, &raw const OFF_FILE_INODE), keeping })
+        }
+    }
+}
+
+/// What is known about an object.
 #[inline(always)]
-unsafe fn object(dentry: *const u8, inode: *const u8, epoch: u32) -> Object {
+unsafe fn object(found: &Found, epoch: u32) -> Object {
+    let Found { dentry, inode, .. } = *found;
     let mut object = Object::default();
     unsafe {
         object.mode = u32::from(field::<u16>(inode, &raw const OFF_INODE_MODE));
@@ -294,7 +334,7 @@ unsafe fn object(dentry: *const u8, inode: *const u8, epoch: u32) -> Object {
         if sb.is_null() {
             return object;
         }
-        object.zone = zone_of(dentry, inode, kind == S_IFDIR, sb, epoch);
+        object.zone = zone_of(dentry, inode, kind == S_IFDIR, sb, found.keeping, epoch);
         if object.zone != 0 {
             object.links = field(inode, &raw const OFF_INODE_LINKS);
             object.homes_inside = object.links > 1 && kind != S_IFDIR && homes_inside(inode);
@@ -307,7 +347,7 @@ unsafe fn object(dentry: *const u8, inode: *const u8, epoch: u32) -> Object {
             return object;
         }
         if is_memory(object.magic, object.sb_flags) {
-            object.own_memory = !memory_slot(inode, 0).is_null();
+            object.own_memory = inode == found.believed && !memory_slot(found.believed, 0).is_null();
             return object;
         }
         object.own = account(uid, epoch).0;
@@ -328,28 +368,31 @@ unsafe fn object(dentry: *const u8, inode: *const u8, epoch: u32) -> Object {
 /// `dentry` comes from the kernel and is not null.
 #[inline(always)]
 pub unsafe fn place_of(dentry: *const u8, epoch: u32) -> Place {
-    unsafe {
-        let inode: *const u8 = field(dentry, &raw const OFF_DENTRY_INODE);
-        if inode.is_null() { Place::Unresolved } else { place(&object(dentry, inode, epoch)) }
-    }
+    unsafe { Found::named(dentry).map_or(Place::Unresolved, |found| place(&object(&found, epoch))) }
 }
 
-/// Where an object is that is opened: for reading, as far as it matters.
+/// Where an open file is.
 ///
 /// # Safety
-/// `dentry` comes from the kernel and is not null.
+/// `file` and its `dentry` come from the kernel and are not null.
 #[inline(always)]
-pub unsafe fn place_of_opened(dentry: *const u8, act: Act, epoch: u32) -> Place {
+pub unsafe fn place_of_file(file: *const u8, dentry: *const u8, epoch: u32) -> Place {
+    unsafe { Found::opened(file, dentry).map_or(Place::Unresolved, |found| place(&object(&found, epoch))) }
+}
+
+/// Where a file is that is opened: for reading, as far as it matters.
+///
+/// # Safety
+/// `file` and its `dentry` come from the kernel and are not null.
+#[inline(always)]
+pub unsafe fn place_of_opened(file: *const u8, dentry: *const u8, act: Act, epoch: u32) -> Place {
     unsafe {
-        let inode: *const u8 = field(dentry, &raw const OFF_DENTRY_INODE);
-        if inode.is_null() {
-            return Place::Unresolved;
-        }
-        let mode = u32::from(field::<u16>(inode, &raw const OFF_INODE_MODE));
+        let Some(found) = Found::opened(file, dentry) else { return Place::Unresolved };
+        let mode = u32::from(field::<u16>(found.inode, &raw const OFF_INODE_MODE));
         if matches!(act, Act::Read) && !reading_depends_on_place(mode) {
             return Place::Outside;
         }
-        place(&object(dentry, inode, epoch))
+        place(&object(&found, epoch))
     }
 }
 

@@ -6,7 +6,7 @@ use crate::screen::note_terminal;
 use crate::socket::judge_use;
 use crate::subject::{Policy, confined};
 use crate::terminal::note_opened;
-use crate::zone::{place_of, place_of_opened};
+use crate::zone::{place_of, place_of_file, place_of_opened};
 use aya_ebpf::helpers::bpf_sock_from_file;
 use core::ptr::null;
 use sekisho_abi::file::{Act, Place, decide, decide_control};
@@ -37,7 +37,7 @@ hook!(file_open, ctx, {
         let act = if mode & FMODE_WRITE != 0 { Act::Write } else { Act::Read };
         record::file(
             Hook::FileOpen,
-            decide(who, act, place_of_opened(dentry, act, policy.epoch)),
+            decide(who, act, place_of_opened(file, dentry, act, policy.epoch)),
             policy,
             dentry,
         )
@@ -103,7 +103,7 @@ unsafe fn through(hook: Hook, file: *const u8, act: Act, who: Subject, policy: P
         if dentry.is_null() {
             return record::file(hook, Reason::Unresolved, policy, dentry);
         }
-        let place = place_of(dentry, policy.epoch);
+        let place = place_of_file(file, dentry, policy.epoch);
         // On linux 6.1 sendfile and splice into a socket pass here and nowhere else.
         let answer = if matches!(place, Place::Socket) {
             through_socket(file, who, policy)
@@ -155,7 +155,7 @@ unsafe fn control(hook: Hook, file: *const u8, command: u32) -> i32 {
         if dentry.is_null() {
             return record::file(hook, Reason::Unresolved, policy, dentry);
         }
-        let place = place_of(dentry, policy.epoch);
+        let place = place_of_file(file, dentry, policy.epoch);
         if gives_terminal(who, command, place) {
             note_terminal();
         }

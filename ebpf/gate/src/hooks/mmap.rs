@@ -3,7 +3,7 @@
 use crate::layout::{OFF_FILE_DENTRY, OFF_VMA_FILE, OFF_VMA_FLAGS, field};
 use crate::record;
 use crate::subject::confined;
-use crate::zone::place_of;
+use crate::zone::place_of_file;
 use sekisho_abi::Reason;
 use sekisho_abi::file::{Act, decide};
 use sekisho_abi::hook::Hook;
@@ -70,6 +70,6 @@ unsafe fn mapped_writable(hook: Hook, file: *const u8) -> i32 {
         if dentry.is_null() {
             return record::file(hook, Reason::Unresolved, policy, dentry);
         }
-        record::file(hook, decide(who, Act::Write, place_of(dentry, policy.epoch)), policy, dentry)
+        record::file(hook, decide(who, Act::Write, place_of_file(file, dentry, policy.epoch)), policy, dentry)
     }
 }
