@@ -25,14 +25,17 @@ sh /tmp/in/all off"#;
 /// what a machine many times slower needs; nothing here waits for them.
 const OUTSIDE: &str = r#"
 ssh="ssh -F $SEKISHO_SSH_CONFIG"; out=$(mktemp -d); trap 'rm -r "$out"' EXIT
-# NAME BYTES [ENOUGH]: prints in a session whose keyboard stays there until it ends, or is left once ENOUGH arrived.
+# NAME BYTES [SINCE]: prints in a session whose keyboard stays there until it ends; with SINCE, until it is left, soon
+# after most of what an even pace of 37283 bytes a second allowed since then has arrived.
 session() {
-    mkfifo "$out/keys"; exec 3<> "$out/keys"; begin=$(date +%s); left=false
+    mkfifo "$out/keys"; exec 3<> "$out/keys"; : > "$out/$1"; begin=$(date +%s); left=false
     printf 'stty -echo; head -c %s /dev/zero | base64 -w 0; exit\n' "$2" >&3
     $ssh -tt node <&3 > "$out/$1" & client=$!
     for i in $(seq 1200); do
         kill -0 $client 2> /dev/null || break
-        [ "$(wc -c < "$out/$1")" -lt "${3:-1000000000}" ] || { left=true; break; }
+        if [ "${3-}" ] && [ "$(wc -c < "$out/$1")" -ge $(( 26000 * ($(date +%s) - $3) )) ]; then
+            sleep 5; kill -0 $client && left=true; break
+        fi
         sleep 0.5
     done
     kill $client 2> /dev/null; wait $client; code=$?
@@ -47,11 +50,11 @@ budget() {
 $ssh -l root node 'mkdir -p /etc/sekisho/policy.d'
 session counted 1500000
 budget 2097152 cut
-session cut 3000000
+session cut 3000000; cut=$(date +%s)
 $ssh -l root node "su -l researcher -c 'sekisho screen --json; sekisho why --json --limit 500'" | tr -d '\n'; echo
 budget 268435456 throttle
 $ssh -l root node 'sekisho doctor --json' | tr -d '\n'; echo
-session throttled 300000000 400000
+session throttled 300000000 $cut
 $ssh -l root node 'rm /etc/sekisho/policy.d/screen.toml; sekisho policy apply' >&2
 true"#;
 
@@ -163,7 +166,8 @@ fn the_screen_is_counted_cut_and_slowed_down(heard: &Heard) {
     assert!(received < 37_283 * (seconds + 10), "{received} in {seconds} s");
     let record = heard.0.iter().find(|v| v["screen"] == "throttled").unwrap();
     assert_eq!(record["left"], true, "the session goes on until it is left: {record}");
-    assert!(metric("sekisho_gate_screen_held") > 0);
+    assert!(sessions[2]["held"].as_u64().unwrap() > 0, "{:?}", sessions[2]);
+    assert!(metric("sekisho_gate_screen_held") > sessions[2]["held"].as_u64().unwrap());
 }
 
 /// Acts that must succeed whatever is attached.
