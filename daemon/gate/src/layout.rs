@@ -101,8 +101,8 @@ const FIELDS: &[Wanted] = &[
 /// Where the kernel keeps a variable of its own, by its list of symbols; `None` when it does not say, or more than once.
 #[must_use]
 pub fn address_of(symbols: &str, symbol: &str) -> Option<u64> {
-    // Symbols of modules have a fourth word.
-    let mut found = symbols.lines().filter_map(|line| {
+    // Symbols of modules have a fourth word. Most lines of some hundred thousand are passed over by their end.
+    let mut found = symbols.lines().filter(|line| line.ends_with(symbol)).filter_map(|line| {
         let words: Vec<_> = line.split_whitespace().collect();
         let [address, _, name] = words[..] else { return None };
         if name != symbol {
