@@ -135,6 +135,25 @@ pub fn size(bytes: u64) -> String {
     }
 }
 
+/// A long list of words, over several lines below one another.
+pub fn folded(detail: &str) -> String {
+    const COLUMNS: usize = 80;
+    let (mut text, mut column) = (String::new(), 0);
+    for word in detail.split(' ') {
+        let width = width(word);
+        if column > 0 && column + 1 + width > COLUMNS {
+            text += "\n                   ";
+            column = 0;
+        } else if column > 0 {
+            text.push(' ');
+            column += 1;
+        }
+        text += word;
+        column += width;
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -149,5 +168,13 @@ mod tests {
     fn japanese_takes_two_columns_a_character() {
         assert_eq!(width("判断待ち"), 8);
         assert_eq!(width("held"), 4);
+    }
+
+    #[test]
+    fn a_long_list_is_folded_and_no_word_is_lost() {
+        let list = ["file_open"; 40].join(" ");
+        let folded = folded(&list);
+        assert!(folded.lines().count() == 5 && folded.lines().all(|line| line.len() <= 100), "{folded}");
+        assert_eq!(folded.split_whitespace().collect::<Vec<_>>().join(" "), list);
     }
 }

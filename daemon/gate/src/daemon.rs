@@ -202,6 +202,12 @@ fn close(places: Places) -> Result<(Gate, RingBuf<MapData>), DaemonError> {
             name: f.hook.name().into(),
             attached: attached.contains(&f.hook),
             detail: f.detail.clone(),
+            covered_by: f
+                .covered_by
+                .iter()
+                .filter(|h| attached.contains(h))
+                .map(|h| h.name().into())
+                .collect(),
         })
         .collect();
     gate.second_layer = SecondLayer::load(object.object, &pins_root);

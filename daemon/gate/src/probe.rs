@@ -20,7 +20,7 @@ pub struct Probe {
     pub layout: Result<usize, String>,
     /// Every hook.
     pub hooks: Vec<ProbedHook>,
-    /// `full`: every hook; `mandatory`: all that close known ways out; `none`: the gate refuses to start.
+    /// `full`: every hook, or others that cover it; `mandatory`: all that close known ways out; `none`: the gate refuses to start.
     pub level: &'static str,
 }
 
@@ -35,6 +35,8 @@ pub struct ProbedHook {
     pub usable: bool,
     /// If not: why.
     pub detail: String,
+    /// If not: the usable hooks that see what it would see.
+    pub covered_by: Vec<&'static str>,
 }
 
 /// The kernel's release.
@@ -56,13 +58,14 @@ pub fn probe() -> Probe {
             name: f.hook.name(),
             mandatory: f.hook.need() == Need::Mandatory,
             usable: f.usable,
+            covered_by: f.covered_by.iter().map(|h| h.name()).collect(),
             detail: f.detail,
         })
         .collect();
     let level = if bpf_lsm == Some(false) || layout.is_err() || hooks.iter().any(|h| h.mandatory && !h.usable)
     {
         "none"
-    } else if hooks.iter().all(|h| h.usable) {
+    } else if hooks.iter().all(|h| h.usable || !h.covered_by.is_empty()) {
         "full"
     } else {
         "mandatory"

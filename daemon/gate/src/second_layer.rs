@@ -269,7 +269,7 @@ impl SecondLayer {
             None if attached => format!("on {}", places.join(", ")),
             None => "no cgroup of the policy exists yet".to_owned(),
         };
-        HookState { name: program.name().into(), attached, detail }
+        HookState { name: program.name().into(), attached, detail, covered_by: Vec::new() }
     }
 }
 

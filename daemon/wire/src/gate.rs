@@ -317,4 +317,7 @@ pub struct Hook {
     pub attached: bool,
     /// If not: why, and what to do.
     pub detail: String,
+    /// If not: the attached hooks that see here what it would see elsewhere. None: what it would see is not seen.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub covered_by: Vec<String>,
 }

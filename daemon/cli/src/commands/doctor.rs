@@ -3,7 +3,7 @@
 use super::Outcome;
 use super::report::shown;
 use crate::language::Language;
-use crate::terminal::{say, say_json};
+use crate::terminal::{folded, say, say_json};
 use sekisho_wire::gate::{Answer, Ask, Hook, Status, ask};
 use sekisho_wire::paths;
 use serde::Serialize;
@@ -78,9 +78,9 @@ fn is_protected(status: &Status) -> bool {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Level {
-    /// Every hook the gate knows.
+    /// Every hook the gate knows is attached, or this kernel sees what it would see through others that are.
     Full,
-    /// Every way out that is known is closed; hooks that this kernel lacks are named.
+    /// The mandatory ones are; what this kernel does not let the gate see is named.
     Partial,
     /// Nothing can be relied on.
     None,
@@ -89,11 +89,16 @@ enum Level {
 fn level(status: Option<&Status>, protected: bool) -> Level {
     match status {
         Some(status) if protected => {
-            let all = status.hooks.iter().chain(&status.second_layer).all(|h| h.attached);
+            let all = status.hooks.iter().chain(&status.second_layer).all(is_seen);
             if all { Level::Full } else { Level::Partial }
         }
         _ => Level::None,
     }
+}
+
+/// Does the gate see what this hook is for?
+fn is_seen(hook: &Hook) -> bool {
+    hook.attached || !hook.covered_by.is_empty()
 }
 
 /// What the kernel itself says.
@@ -235,16 +240,26 @@ fn self_test(status: &Status, language: Language) -> Check {
     check("self_test", Outlook::Bad, detail, hint)
 }
 
-/// Every hook: those that are attached in one entry, each absent one with its cause.
+/// Every hook: those that are attached in one entry, those that others cover in one, each other absent one with its cause.
 fn hooks(name: &'static str, hooks: &[Hook], language: Language) -> Vec<Check> {
     let attached: Vec<_> = hooks.iter().filter(|h| h.attached).map(|h| h.name.as_str()).collect();
-    let outlook = if attached.len() == hooks.len() { Outlook::Good } else { Outlook::Notice };
+    let outlook = if hooks.iter().all(is_seen) { Outlook::Good } else { Outlook::Notice };
     let detail = format!("{}/{}: {}", attached.len(), hooks.len(), attached.join(" "));
     let mut checks = vec![check(name, outlook, detail, "")];
-    for hook in hooks.iter().filter(|h| !h.attached) {
+    let covered: Vec<_> = hooks.iter().filter(|h| !h.attached && is_seen(h)).collect();
+    if !covered.is_empty() {
+        let each: Vec<_> =
+            covered.iter().map(|h| format!("{} ({})", h.name, h.covered_by.join(" "))).collect();
+        let lead = language.pick(
+            "hooks of later kernels; here those in brackets see the same",
+            "新しいカーネルのフック。ここでは括弧内のフックが同じ操作を見ています",
+        );
+        checks.push(check("covered", Outlook::Good, format!("{lead}: {}", each.join(", ")), ""));
+    }
+    for hook in hooks.iter().filter(|h| !is_seen(h)) {
         let why = match language {
-            Language::Japanese if hook.detail.starts_with("this kernel has no such hook") => {
-                "このカーネルにはありません。他のフックが可能な範囲で補います"
+            Language::Japanese if hook.detail == "this kernel has no such hook" => {
+                "このカーネルにはこのフックがありません"
             }
             _ => &hook.detail,
         };
@@ -280,8 +295,8 @@ fn text(checks: &[Check], level: Level, language: Language) -> String {
     let verdict = match level {
         Level::Full => language.pick("this node is protected: full", "このノードは保護されています: 完全"),
         Level::Partial => language.pick(
-            "this node is protected: partial, absent hooks are named below",
-            "このノードは保護されています: 一部のフックなし (下記)",
+            "this node is protected: partial, what the gate cannot see on this kernel is named below",
+            "このノードは保護されています: 一部のみ (このカーネルで見えない操作は下記)",
         ),
         Level::None => language.pick("this node is NOT protected", "このノードは保護されていません"),
     };
@@ -295,7 +310,8 @@ fn text(checks: &[Check], level: Level, language: Language) -> String {
             Outlook::Unknown => "??",
         };
         // Reasons of lockdowns and names of programs were chosen by people.
-        let _ = writeln!(text, "  {sign}  {:<12} {}", check.name, shown(&check.detail));
+        let detail = folded(&shown(&check.detail));
+        let _ = writeln!(text, "{}", format!("  {sign}  {:<12} {detail}", check.name).trim_end());
         if !check.hint.is_empty() {
             let _ = writeln!(text, "      {}: {}", language.pick("hint", "対応"), check.hint);
         }
@@ -354,18 +370,28 @@ mod tests {
         assert!(kernel(good.path(), Language::English).iter().all(|c| c.outlook == Outlook::Good));
     }
 
+    fn absent(name: &str, covered_by: &[&str]) -> Hook {
+        Hook {
+            name: name.into(),
+            attached: false,
+            detail: "this kernel has no such hook".into(),
+            covered_by: covered_by.iter().map(|&name| name.into()).collect(),
+        }
+    }
+
     fn status() -> Status {
         Status {
             kernel: "6.12".into(),
             mode: "enforce".into(),
             policy_sha256: "ab".into(),
             hooks: vec![
-                Hook { name: "file_open".into(), attached: true, detail: String::new() },
                 Hook {
-                    name: "uring_cmd".into(),
-                    attached: false,
-                    detail: "this kernel has no such hook".into(),
+                    name: "file_open".into(),
+                    attached: true,
+                    detail: String::new(),
+                    covered_by: Vec::new(),
                 },
+                absent("uring_cmd", &[]),
             ],
             self_test: true,
             denials: 0,
@@ -414,6 +440,24 @@ mod tests {
         }
         let english = text(&judged(&status(), Language::English), Level::Partial, Language::English);
         assert!(english.contains("no such hook") && english.contains("records were lost"), "{english}");
+    }
+
+    #[test]
+    fn what_later_kernels_have_is_no_alarm_where_other_hooks_see_the_same() {
+        let mut status = status();
+        status.hooks[1] = absent("file_truncate", &["path_truncate"]);
+        assert_eq!(level(Some(&status), true), Level::Full);
+        for language in [Language::English, Language::Japanese] {
+            let checks = hooks("hooks", &status.hooks, language);
+            assert!(checks.iter().all(|c| c.outlook == Outlook::Good && c.hint.is_empty()), "{checks:?}");
+            assert!(checks[1].detail.contains("file_truncate (path_truncate)"), "{checks:?}");
+        }
+        status.hooks.push(absent("perf_event_open", &[]));
+        assert_eq!(level(Some(&status), true), Level::Partial);
+        let shown =
+            text(&hooks("hooks", &status.hooks, Language::Japanese), Level::Partial, Language::Japanese);
+        assert!(shown.contains("--  absent       perf_event_open"), "{shown}");
+        assert!(shown.contains("このカーネルにはこのフックがありません"), "{shown}");
     }
 
     #[test]
