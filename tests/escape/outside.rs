@@ -108,6 +108,8 @@ impl Outside<'_> {
             "lend" => crate::lent::lend(Path::new(about)).map(|()| "done".into()),
             "peer" => Ok(self.peer.pid().to_string()),
             "fetch" => crate::wire::fetch(self.inbox, about).map(|()| "done".into()),
+            "fetch_from_afar" => crate::afar::fetch(self.inbox, about).map(|()| "done".into()),
+            "ask_from_afar" => crate::afar::ask(self.inbox, about).map(|()| "done".into()),
             "holds" => crate::wire::holds(self.inbox, about, self.canary()).map(|()| "done".into()),
             "module" => {
                 let asked = crate::deputies::caught(crate::deputies::MODULES, about);

@@ -9,6 +9,7 @@
 //!
 //! Invariant: a canary is unique to channel and phase, so that nothing from before can be mistaken for an arrival.
 
+mod afar;
 mod agent;
 mod channel;
 mod channels;

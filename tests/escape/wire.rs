@@ -31,6 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Opens what is there before the gate.
 pub(crate) fn open(inbox: &Inbox) -> Result<()> {
+    crate::afar::open().context("the cables to another machine")?;
     watch_the_wire(inbox).context("watching the wire")?;
     // Programs without any right may send ICMP echo requests, as on a desktop.
     std::fs::write("/proc/sys/net/ipv4/ping_group_range", "0 2147483647").context("ping_group_range")?;

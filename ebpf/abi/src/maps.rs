@@ -4,7 +4,7 @@
 /// Version of what outlives an upgrade: marks, sockets and their ends, listeners, locks, terminals, homes of files, what
 /// a session has shown. A gate of another version of these does not start beside them: a mark that is not understood
 /// must not be forgotten.
-pub const MARKS_VERSION: u32 = 2;
+pub const MARKS_VERSION: u32 = 3;
 /// Version of everything else here. Pins of another version are not reused.
 pub const VERSION: u32 = 3;
 
@@ -47,6 +47,10 @@ pub struct SocketMark {
     pub owned: u32,
     /// `END_…`: for a connection on loopback that it opened, who answered.
     pub answered: u32,
+    /// The account of the session that made it, for records that no task stands behind.
+    pub account: u32,
+    /// The process that made it, likewise.
+    pub pid: u32,
 }
 /// Not known.
 pub const END_UNKNOWN: u32 = 0;
@@ -237,7 +241,7 @@ pub const COUNT_FALLBACK: u32 = 2;
 
 const _: () = {
     assert!(size_of::<Mark>() == 16);
-    assert!(size_of::<SocketMark>() == 8);
+    assert!(size_of::<SocketMark>() == 16);
     assert!(size_of::<ConnectionKey>() == 40);
     assert!(size_of::<Config>() == 16 + 8 * RANGES + 8 * FILTER_WORDS);
     assert!(FILTER_WORDS.is_power_of_two());

@@ -62,6 +62,22 @@ pub const fn is_loopback(address: &Address) -> bool {
     high == 0 && (low == 1 || low >> 24 == 0x00ff_ff7f)
 }
 
+/// Where only loopback gets in: loopback itself, and every address at once, because whoever comes from elsewhere is
+/// turned away when he does ([`decide_incoming`]) and given nothing ([`far_end`]).
+#[inline(always)]
+#[must_use]
+pub const fn is_sheltered(address: &Address) -> bool {
+    is_loopback(address) || is_unspecified(address)
+}
+
+/// Does whoever listens at `at` answer a call to `to`? `::` answers for both families, `0.0.0.0` for its own.
+#[inline(always)]
+#[must_use]
+pub const fn answers(at: &Address, to: &Address) -> bool {
+    let ((high, low), (to_high, to_low)) = (halves(at), halves(to));
+    (high == to_high && low == to_low) || (is_unspecified(at) && (low == 0 || is_mapped_v4(to)))
+}
+
 /// Connecting to the unspecified address reaches loopback: judge it as that.
 #[inline(always)]
 #[must_use]
@@ -108,7 +124,7 @@ pub const fn decide_create(
 pub struct Destination {
     /// On this node's loopback.
     pub loopback: bool,
-    /// TCP on loopback, and the last one to listen on exactly this address and port was confined.
+    /// TCP on loopback, and the last one to listen on this port was confined and answers for this address.
     pub listener_confined: bool,
     /// On loopback, and policy trusts the listener.
     pub listener_listed: bool,
@@ -136,26 +152,43 @@ pub const fn decide_destination(subject: Subject, destination: Destination) -> A
     if subject.locked { Reason::Lockdown } else { Reason::Allowed }
 }
 
-/// May it bind there? A port of 0 without listening is what clients do.
+/// May it bind there ([`is_sheltered`])? A port of 0 without listening is what clients do.
 #[inline(always)]
 #[must_use]
-pub const fn decide_bind(subject: Subject, loopback: bool, port: u16, rules: Rules) -> Answer {
-    if !subject.confined || port == 0 || (loopback && rules.listen_loopback) {
+pub const fn decide_bind(subject: Subject, sheltered: bool, port: u16, rules: Rules) -> Answer {
+    if !subject.confined || port == 0 || (sheltered && rules.listen_loopback) {
         Reason::Allowed
     } else {
         Reason::Listen
     }
 }
 
-/// May it listen there?
+/// May it listen there ([`is_sheltered`])?
 #[inline(always)]
 #[must_use]
-pub const fn decide_listen(subject: Subject, owned: bool, loopback: bool, port: u16, rules: Rules) -> Answer {
+pub const fn decide_listen(
+    subject: Subject,
+    owned: bool,
+    sheltered: bool,
+    port: u16,
+    rules: Rules,
+) -> Answer {
     if !subject.confined {
         Reason::Allowed
     } else if !owned {
         Reason::InheritedSocket
-    } else if loopback && port != 0 && rules.listen_loopback {
+    } else if sheltered && port != 0 && rules.listen_loopback {
+        Reason::Allowed
+    } else {
+        Reason::Listen
+    }
+}
+
+/// Somebody calls a listener: does he get in? To a confined one only over loopback, from end to end.
+#[inline(always)]
+#[must_use]
+pub const fn decide_incoming(listener_confined: bool, from: &Address, to: &Address) -> Answer {
+    if !listener_confined || (is_loopback(from) && is_loopback(to)) {
         Reason::Allowed
     } else {
         Reason::Listen
@@ -167,7 +200,7 @@ pub const fn decide_listen(subject: Subject, owned: bool, loopback: bool, port: 
 pub enum Peer {
     /// Nobody known, or somebody unconfined.
     Foreign,
-    /// On this node, known to be unconfined, and not listed.
+    /// Known to be unconfined, and not listed.
     Stranger,
     /// A socket that a confined task made.
     Confined,
@@ -196,6 +229,14 @@ pub const fn answered_by(end: u32, listed: bool) -> Peer {
 #[must_use]
 pub const fn opened_by(end: u32) -> Peer {
     if end == maps::END_CONFINED { Peer::Confined } else { Peer::Foreign }
+}
+
+/// The other end of a connection that leads off the node, and that nobody was seen to make: only where it might have
+/// been opened.
+#[inline(always)]
+#[must_use]
+pub const fn far_end(listed: bool) -> Peer {
+    if listed { Peer::Foreign } else { Peer::Stranger }
 }
 
 /// A unix peer: may it be talked to? A service that policy lists believes the name the kernel gives it: nobody confined
@@ -235,7 +276,7 @@ pub const fn decide_use(subject: Subject, owned: bool, peer: Peer) -> Answer {
         Peer::Confined | Peer::Kept | Peer::Nobody => Reason::Allowed,
         Peer::Foreign | Peer::Stranger | Peer::Listed if subject.locked => Reason::Lockdown,
         Peer::Listed => Reason::Allowed,
-        // It took the port from a confined listener after the question was asked.
+        // It took the port from a confined listener after the question was asked; or it got in from off the node.
         Peer::Stranger => Reason::Network,
         Peer::Foreign if owned || subject.transport => Reason::Allowed,
         Peer::Foreign => Reason::InheritedSocket,

@@ -266,9 +266,9 @@ proptest! {
     }
 
     #[test]
-    fn listening_stays_on_loopback(who in confined(), owned in any::<bool>(), loopback in any::<bool>(), port in any::<u16>(), rules in rules()) {
-        if network::decide_listen(who, owned, loopback, port, rules) == Reason::Allowed {
-            prop_assert!(owned && loopback && port != 0 && rules.listen_loopback);
+    fn listening_stays_sheltered(who in confined(), owned in any::<bool>(), sheltered in any::<bool>(), port in any::<u16>(), rules in rules()) {
+        if network::decide_listen(who, owned, sheltered, port, rules) == Reason::Allowed {
+            prop_assert!(owned && sheltered && port != 0 && rules.listen_loopback);
         }
     }
 

@@ -14,7 +14,7 @@ use sekisho_abi::event::{
     Event, NAME, OBJECT_ADDRESS, OBJECT_FILE, OBJECT_NUMBER, OBJECT_PROCESS, OBJECT_UNIX,
 };
 use sekisho_abi::hook::Hook;
-use sekisho_abi::maps::{COUNT_DENIALS, COUNT_LOST, UNIX_PATH};
+use sekisho_abi::maps::{COUNT_DENIALS, COUNT_LOST, SocketMark, UNIX_PATH};
 use sekisho_abi::network::Address;
 use sekisho_abi::second_layer::Program;
 use sekisho_abi::{Reason, verdict};
@@ -193,6 +193,25 @@ pub fn setting(hook: impl Recorded, reason: Reason, policy: Policy, ctx: &Sysctl
 /// Answers, and records a packet that was not let through. No task stands behind it, only an account.
 #[inline(always)]
 pub fn packet(hook: impl Recorded, reason: Reason, policy: Policy, account: u32, to: &Target) -> i32 {
+    taskless(hook, reason, policy, (account, u32::MAX, 0), to)
+}
+
+/// Answers, and records a caller from off the node who was not let in, beside whoever made the listener.
+#[inline(always)]
+pub fn incoming(reason: Reason, policy: Policy, listener: &SocketMark, caller: &Target) -> i32 {
+    let who = (listener.account, listener.account, listener.pid);
+    taskless(Hook::InetConnRequest, reason, policy, who, caller)
+}
+
+/// `who`: uid, login uid, process.
+#[inline(always)]
+fn taskless(
+    hook: impl Recorded,
+    reason: Reason,
+    policy: Policy,
+    (uid, loginuid, pid): (u32, u32, u32),
+    to: &Target,
+) -> i32 {
     if matches!(reason, Reason::Allowed) {
         return 0;
     }
@@ -204,9 +223,9 @@ pub fn packet(hook: impl Recorded, reason: Reason, policy: Policy, account: u32,
                 cgroup: 0,
                 inode: 0,
                 number: 0,
-                pid: 0,
-                uid: account,
-                loginuid: u32::MAX,
+                pid,
+                uid,
+                loginuid,
                 device: 0,
                 hook: hook.number(),
                 port: to.port,

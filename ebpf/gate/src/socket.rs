@@ -6,10 +6,11 @@ use crate::layout::{
     OFF_SOCK_TYPE, OFF_SOCKET_SK, OFF_UNIX_ADDR, OFF_UNIX_ADDRESS_NAME, OFF_UNIX_PEER, field, setting,
 };
 use crate::maps::{CONNECTIONS, DESTINATIONS, LISTENERS, NUMBERS, SCRATCH, SOCKETS, UNIX_PATHS};
-use crate::subject::Policy;
+use crate::subject::{Policy, session_account};
 use aya_ebpf::bindings::BPF_SK_STORAGE_GET_F_CREATE;
 use aya_ebpf::helpers::{
-    bpf_probe_read_kernel, bpf_probe_read_kernel_str_bytes, bpf_sk_storage_get, bpf_skc_to_unix_sock,
+    bpf_get_current_pid_tgid, bpf_probe_read_kernel, bpf_probe_read_kernel_str_bytes, bpf_sk_storage_get,
+    bpf_skc_to_unix_sock,
 };
 use aya_ebpf::maps::lpm_trie::Key;
 use core::ptr::null_mut;
@@ -20,7 +21,7 @@ use sekisho_abi::maps::{
 };
 use sekisho_abi::network::{
     AF_INET, AF_INET6, AF_NETLINK, AF_UNIX, Address, Destination, Peer, SOCK_STREAM, TCP, UDP, answered_by,
-    decide_use, effective, is_loopback, opened_by,
+    answers, decide_use, effective, far_end, is_loopback, opened_by,
 };
 use sekisho_abi::{Reason, Subject};
 
@@ -41,7 +42,7 @@ pub unsafe fn type_of(sk: *const u8) -> u32 {
 }
 
 #[inline(always)]
-unsafe fn socket_mark(sk: *const u8) -> *mut SocketMark {
+pub unsafe fn socket_mark(sk: *const u8) -> *mut SocketMark {
     unsafe { bpf_sk_storage_get(SOCKETS.as_ptr(), sk.cast_mut().cast(), null_mut(), 0).cast::<SocketMark>() }
 }
 
@@ -54,7 +55,7 @@ pub unsafe fn owned(sk: *const u8) -> bool {
     }
 }
 
-/// Notes that a confined task made it. False when the kernel has no room for the note.
+/// Notes that the current, confined task made it. False when the kernel has no room for the note.
 #[inline(always)]
 pub unsafe fn own(sk: *const u8) -> bool {
     unsafe {
@@ -65,6 +66,8 @@ pub unsafe fn own(sk: *const u8) -> bool {
             return false;
         }
         (*mark).owned = 1;
+        (*mark).account = session_account();
+        (*mark).pid = (bpf_get_current_pid_tgid() >> 32) as u32;
         true
     }
 }
@@ -180,30 +183,21 @@ pub unsafe fn leads_to(
             if let Some(key) = listener
                 && let Some(listener) = LISTENERS.get(&key)
             {
-                facts.listener_confined = listener.confined == 1 && same(&listener.address, &address);
+                facts.listener_confined = listener.confined == 1 && answers(&listener.address, &address);
             }
             facts.listener_listed = port_listed(protocol, target.port, policy.epoch);
         } else {
-            let key = Key::new(
-                DESTINATION_FIXED_BITS + 128,
-                DestinationKey { epoch: policy.epoch, protocol: protocol as u16, port: target.port, address },
-            );
-            facts.listed = DESTINATIONS.get(&key).is_some();
+            facts.listed = destination_listed(protocol, target.port, address, policy.epoch);
         }
         facts
     }
 }
 
+/// Does policy allow this destination off loopback?
 #[inline(always)]
-fn same(a: &Address, b: &Address) -> bool {
-    let mut i = 0;
-    while i < 16 {
-        if a[i] != b[i] {
-            return false;
-        }
-        i += 1;
-    }
-    true
+fn destination_listed(protocol: u32, port: u16, address: Address, epoch: u32) -> bool {
+    let key = DestinationKey { epoch, protocol: protocol as u16, port, address };
+    DESTINATIONS.get(&Key::new(DESTINATION_FIXED_BITS + 128, key)).is_some()
 }
 
 /// May it send through this socket, whoever made it? Asks who is at the other end only where that matters.
@@ -216,7 +210,9 @@ pub unsafe fn judge_use(sk: *const u8, who: Subject, policy: Policy) -> Reason {
         let mark = socket_mark(sk);
         let (owned, answered) =
             if mark.is_null() { (false, END_UNKNOWN) } else { ((*mark).owned != 0, (*mark).answered) };
-        if answered != END_STRANGER && decide_use(who, owned, Peer::Foreign) == Reason::Allowed {
+        // Nobody was seen to make it: accepted, or older than its answer.
+        let unseen = owned && answered == END_UNKNOWN && leads_off(sk);
+        if !unseen && answered != END_STRANGER && decide_use(who, owned, Peer::Foreign) == Reason::Allowed {
             return Reason::Allowed;
         }
         let peer = match family_of(sk) {
@@ -241,16 +237,31 @@ unsafe fn internet_peer(sk: *const u8, answered: u32, policy: Policy) -> Peer {
         if answered != END_UNKNOWN {
             return answered_by(answered, port_listed(TCP, port, policy.epoch));
         }
-        // A connection that it did not open, or none within the node.
+        let from = peer_address(sk);
+        if type_of(sk) == SOCK_STREAM && !is_loopback(&from) {
+            return far_end(destination_listed(TCP, port, from, policy.epoch));
+        }
+        // A connection within the node that it did not open.
         let key = ConnectionKey {
             namespace: namespace_of(sk),
             from_port: port,
             to_port: bound_port(sk),
-            from: peer_address(sk),
+            from,
             to: bound_address(sk),
         };
         let ends = CONNECTIONS.get(&key).copied().unwrap_or(0);
         opened_by(ends >> CONNECTION_OPENED_SHIFT)
+    }
+}
+
+/// Is it a stream whose other end is off the node, or a stream without one?
+#[inline(always)]
+unsafe fn leads_off(sk: *const u8) -> bool {
+    unsafe {
+        let family = family_of(sk);
+        (family == AF_INET || family == AF_INET6)
+            && type_of(sk) == SOCK_STREAM
+            && !is_loopback(&peer_address(sk))
     }
 }
 
@@ -267,13 +278,20 @@ unsafe fn peer_address(sk: *const u8) -> Address {
     }
 }
 
-/// A connection within the node arrives at a listener: notes who answers it. The packet tells both addresses; the
-/// socket to be does not have them yet.
+/// Somebody calls a listener. The packet tells both addresses; the socket to be does not have them yet.
+pub struct Call {
+    pub from: Address,
+    pub to: Address,
+    pub from_port: u16,
+    pub to_port: u16,
+}
+
+/// Reads it off the packet.
 ///
 /// # Safety
-/// `listener` and `skb` come from the kernel and are not null.
+/// `skb` comes from the kernel and is not null.
 #[inline(always)]
-pub unsafe fn note_answer(listener: *const u8, skb: *const u8) -> Option<()> {
+pub unsafe fn call(skb: *const u8) -> Option<Call> {
     unsafe {
         let head: u64 = field(skb, &raw const OFF_SKB_HEAD);
         let network: u16 = field(skb, &raw const OFF_SKB_NETWORK);
@@ -292,19 +310,34 @@ pub unsafe fn note_answer(listener: *const u8, skb: *const u8) -> Option<()> {
                 mapped(bpf_probe_read_kernel(header.wrapping_add(16) as *const [u8; 4]).ok()?),
             )
         };
-        if !is_loopback(&to) {
-            return None;
-        }
-        let key = ConnectionKey {
-            namespace: namespace_of(listener),
-            from_port: u16::from_be(bpf_probe_read_kernel(ports as *const u16).ok()?),
-            to_port: u16::from_be(bpf_probe_read_kernel(ports.wrapping_add(2) as *const u16).ok()?),
+        Some(Call {
             from,
             to,
-        };
-        let end = if owned(listener) { END_CONFINED } else { END_STRANGER };
-        CONNECTIONS.insert(&key, &end, 0).ok()
+            from_port: u16::from_be(bpf_probe_read_kernel(ports as *const u16).ok()?),
+            to_port: u16::from_be(bpf_probe_read_kernel(ports.wrapping_add(2) as *const u16).ok()?),
+        })
     }
+}
+
+/// Notes who answers a call within the node.
+///
+/// # Safety
+/// `listener` comes from the kernel and is not null.
+#[inline(always)]
+pub unsafe fn note_answer(listener: *const u8, call: &Call, confined: bool) {
+    if !is_loopback(&call.to) {
+        return;
+    }
+    let key = ConnectionKey {
+        // SAFETY: a live socket.
+        namespace: unsafe { namespace_of(listener) },
+        from_port: call.from_port,
+        to_port: call.to_port,
+        from: call.from,
+        to: call.to,
+    };
+    let end = if confined { END_CONFINED } else { END_STRANGER };
+    let _ = CONNECTIONS.insert(&key, &end, 0);
 }
 
 /// A connection within the node was made: notes beside its opener who answered, and for the answerer who opened.

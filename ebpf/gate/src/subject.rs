@@ -171,7 +171,7 @@ pub fn belongs(epoch: u32) -> bool {
 
 /// The account the current task's session belongs to.
 #[inline(always)]
-fn session_account() -> u32 {
+pub fn session_account() -> u32 {
     let login = login_uid();
     if login == u32::MAX { current_uid() } else { login }
 }

@@ -7,6 +7,7 @@ use crate::channel::{Channel, Tried};
 use crate::outside::PORT;
 use crate::scene::{Scene, errno};
 use crate::wire::{LATE_PORT, SHARED_PORT};
+use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, Backlog, MsgFlags, SockaddrStorage, bind, connect, listen, sendto};
 use std::io::{ErrorKind, Result, Write as _};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -47,14 +48,8 @@ pub(crate) const CHANNELS: &[Channel] = &[
     Channel::closed("udp_loopback_v6", "sends it one as ::1", SEND, NETWORK, |s| {
         with_canary(s, |c| udp_to((Ipv6Addr::LOCALHOST, PORT).into(), c))
     }),
-    Channel::closed("listen_wildcard", "listens on every address and is fetched", BIND, "listen", |s| {
-        serve(s, &TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0x7a11)).map_err(errno)?)
-    }),
-    Channel::closed("listen_wildcard_v6", "does so with an IPv6 socket", BIND, "listen", |s| {
-        serve(s, &TcpListener::bind((Ipv6Addr::UNSPECIFIED, 0x7a12)).map_err(errno)?)
-    }),
     Channel::closed("listen_own_address", "listens on the node's address", BIND, "listen", |s| {
-        serve(s, &TcpListener::bind((own_address(), 0x7a13)).map_err(errno)?)
+        serve(s, &TcpListener::bind((own_address(), 0x7a10)).map_err(errno)?)
     }),
     Channel::closed("listen_any_port", "listens on a port the kernel chooses", LISTEN, "listen", |s| {
         serve(s, &TcpListener::bind((own_address(), 0)).map_err(errno)?)
@@ -88,13 +83,15 @@ pub(crate) const CHANNELS: &[Channel] = &[
         NETWORK,
         |s| with_canary(s, bind_to_device),
     ),
+    // The connection comes from the node's own address: the listener does not answer it.
     Channel::closed(
         "move_to_device",
         "connects to a confined listener, then moves the connection to a network card",
-        OPTION,
-        NETWORK,
+        &["inet_conn_request"],
+        "listen",
         |s| with_canary(s, move_to_device),
-    ),
+    )
+    .errno(Errno::ETIMEDOUT),
     Channel::closed(
         "join_group",
         "joins a multicast group whose address is the data: the kernel tells the network",
@@ -154,20 +151,20 @@ fn udp_to(to: SocketAddr, canary: &[u8]) -> Result<()> {
 
 /// Somebody unconfined calls, and is given the canary.
 fn serve(scene: &Scene, listener: &TcpListener) -> Tried {
-    let at = listener.local_addr().map_err(errno)?;
-    let at = if at.is_ipv4() {
-        format!("{}:{}", own_address(), at.port())
-    } else {
-        format!("[::1]:{}", at.port())
-    };
-    scene.ask("fetch", &at)?;
-    with_canary_on(listener, scene.canary.as_bytes()).map_err(errno)
+    let port = listener.local_addr().map_err(errno)?.port();
+    serve_called(scene, listener, "fetch", &format!("{}:{port}", own_address()))
 }
 
-fn with_canary_on(listener: &TcpListener, canary: &[u8]) -> Result<()> {
+/// Asks the witness for a call, and gives whoever comes the canary.
+pub(crate) fn serve_called(scene: &Scene, listener: &TcpListener, word: &str, at: &str) -> Tried {
+    let patience = if scene.ask(word, at)? == "done" { PATIENCE } else { Duration::from_millis(200) };
+    with_canary_on(listener, patience, scene.canary.as_bytes()).map_err(errno)
+}
+
+fn with_canary_on(listener: &TcpListener, patience: Duration, canary: &[u8]) -> Result<()> {
     listener.set_nonblocking(true)?;
     let began = Instant::now();
-    while began.elapsed() < PATIENCE {
+    while began.elapsed() < patience {
         match listener.accept() {
             Ok((mut guest, _)) => return guest.write_all(canary),
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
@@ -247,7 +244,12 @@ fn move_to_device(canary: &[u8]) -> Result<()> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let fd = stream(AddressFamily::Inet)?;
     bind(fd.as_raw_fd(), &SockaddrStorage::from(SocketAddr::from((own_address(), 0))))?;
-    connect(fd.as_raw_fd(), &SockaddrStorage::from(listener.local_addr()?))?;
+    let patience = libc::timeval { tv_sec: PATIENCE.as_secs().cast_signed(), tv_usec: 0 };
+    set_option(&fd, libc::SOL_SOCKET, libc::SO_SNDTIMEO, &patience)?;
+    match connect(fd.as_raw_fd(), &SockaddrStorage::from(listener.local_addr()?)) {
+        Err(Errno::EINPROGRESS) => return Err(in_vain()),
+        connected => connected?,
+    }
     to_device(&fd)?;
     send_all(&fd, canary)
 }

@@ -23,6 +23,7 @@ mod ipc;
 mod kernel;
 mod keys;
 mod links;
+mod listening;
 mod loopback;
 mod memory;
 mod metadata;
@@ -56,6 +57,7 @@ const GROUPS: &[(&str, &[Channel])] = &[
     ("programs", programs::CHANNELS),
     ("network", network::CHANNELS),
     ("loopback", loopback::CHANNELS),
+    ("listening", listening::CHANNELS),
     ("sockets", sockets::CHANNELS),
     ("families", families::CHANNELS),
     ("ipc", ipc::CHANNELS),

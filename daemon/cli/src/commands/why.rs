@@ -159,8 +159,8 @@ fn reason(name: &str, language: Language) -> &'static str {
         ),
         "socket_kind" => ("this kind of socket is not available here", "この種類のソケットは使えません"),
         "listen" => (
-            "listening is possible on loopback only: others could fetch data from here",
-            "待ち受けはループバックに限られます(外部からデータを取り出せるため)",
+            "who listens here is reached over loopback only: others could fetch data",
+            "待ち受けに接続できるのはループバックからだけです(外部からデータを取り出せるため)",
         ),
         "inherited_socket" => (
             "this connection was opened by a process outside the gate",

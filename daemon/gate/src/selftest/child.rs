@@ -92,12 +92,13 @@ fn files(ground: &Path, tried: &mut Tried) {
 }
 
 fn sockets(ground: &Path, tried: &mut Tried) {
-    let anywhere = SockaddrIn::new(0, 0, 0, 0, 47_000);
+    // The hook comes before the kernel asks whether the address is this node's.
+    let elsewhere = SockaddrIn::new(192, 0, 2, 1, 47_000);
     let stream = |act: &dyn Fn(i32) -> nix::Result<()>| network(SockType::Stream, act);
     note(tried, "connect outside", &["socket_connect"], stream(&|fd| connect(fd, &outside())));
     let datagram = |fd| sendto(fd, b"x", &outside(), MsgFlags::empty()).map(drop);
     note(tried, "send a datagram outside", &["socket_sendmsg"], network(SockType::Datagram, &datagram));
-    note(tried, "bind outside loopback", &["socket_bind"], stream(&|fd| bind(fd, &anywhere)));
+    note(tried, "bind outside loopback", &["socket_bind"], stream(&|fd| bind(fd, &elsewhere)));
     // The parent left a socket there.
     let handed_down = send(3, b"x", MsgFlags::MSG_NOSIGNAL).map(drop);
     note(tried, "send over a connection made before", &["socket_sendmsg"], handed_down);

@@ -1,7 +1,7 @@
 //! Every operation × subject × zone × role × mode, one by one: what is finite is counted out, not sampled.
 
 use crate::file::{self, Act, Object, Place};
-use crate::network::{self, Destination, Peer};
+use crate::network::{self, Address, Destination, Peer};
 use crate::{Answer, Reason, Rules, Subject, maps, process, usermode, verdict};
 
 const ACTS: [Act; 6] = [Act::Read, Act::Write, Act::Name, Act::DeviceNode, Act::Metadata, Act::Link];
@@ -142,6 +142,104 @@ fn everything_inside_the_zones_and_everything_readable_is_allowed_as_long_as_not
     });
 }
 
+/// Addresses of every sort: loopback, every address at once, the node's own and others', in both families, written
+/// every way, and what looks like them.
+fn addresses() -> Vec<Address> {
+    use std::net::{Ipv4Addr, Ipv6Addr};
+    let four = [
+        [127, 0, 0, 1],
+        [127, 0, 0, 2],
+        [127, 255, 255, 255],
+        [0, 0, 0, 0],
+        [0, 0, 0, 1],
+        [126, 255, 255, 255],
+        [128, 0, 0, 0],
+        [10, 0, 2, 15],
+        [10, 0, 2, 2],
+        [192, 0, 2, 7],
+        [224, 0, 0, 1],
+        [255, 255, 255, 255],
+    ];
+    let six: [Ipv6Addr; 9] = [
+        Ipv6Addr::LOCALHOST,
+        Ipv6Addr::UNSPECIFIED,
+        "fe80::1".parse().unwrap(),
+        "fd99::1".parse().unwrap(),
+        "2001:db8::1".parse().unwrap(),
+        "ff02::1".parse().unwrap(),
+        // Compatible and translated, not mapped.
+        "::127.0.0.1".parse().unwrap(),
+        "64:ff9b::127.0.0.1".parse().unwrap(),
+        "1::ffff:127.0.0.1".parse().unwrap(),
+    ];
+    let mapped = four.into_iter().map(|octets| Ipv4Addr::from(octets).to_ipv6_mapped());
+    mapped.chain(six).map(|address| address.octets()).collect()
+}
+
+/// Loopback in the standard library's words.
+fn is_loopback(address: Address) -> bool {
+    let address = std::net::Ipv6Addr::from(address);
+    address.is_loopback() || address.to_ipv4_mapped().is_some_and(|v4| v4.is_loopback())
+}
+
+/// Every address at once, likewise.
+fn is_wildcard(address: Address) -> bool {
+    let address = std::net::Ipv6Addr::from(address);
+    address.is_unspecified() || address.to_ipv4_mapped().is_some_and(|v4| v4.is_unspecified())
+}
+
+#[test]
+fn whoever_comes_from_elsewhere_gets_in_to_no_confined_listener() {
+    for from in addresses() {
+        for to in addresses() {
+            let within = is_loopback(from) && is_loopback(to);
+            let answer = network::decide_incoming(true, &from, &to);
+            assert_eq!(answer, if within { Reason::Allowed } else { Reason::Listen }, "{from:?} {to:?}");
+            assert_eq!(network::decide_incoming(false, &from, &to), Reason::Allowed);
+        }
+    }
+}
+
+#[test]
+fn whoever_got_in_from_off_the_node_gets_nothing_unless_policy_lists_him() {
+    for who in marked() {
+        let unlisted = network::decide_use(who, true, network::far_end(false));
+        assert_eq!(unlisted, if who.locked { Reason::Lockdown } else { Reason::Network });
+        let to =
+            Destination { loopback: false, listener_confined: false, listener_listed: false, listed: true };
+        let listed = network::decide_use(who, true, network::far_end(true));
+        assert_eq!(listed, network::decide_destination(who, to), "as if it had been opened from here");
+    }
+}
+
+#[test]
+fn a_confined_process_listens_on_loopback_or_on_every_address_and_on_no_other() {
+    for address in addresses() {
+        let sheltered = network::is_sheltered(&address);
+        assert_eq!(sheltered, is_loopback(address) || is_wildcard(address), "{address:?}");
+        for who in marked() {
+            for listen_loopback in FLAGS {
+                let rules = Rules { listen_loopback };
+                let may = sheltered && listen_loopback;
+                let answer = if may { Reason::Allowed } else { Reason::Listen };
+                assert_eq!(network::decide_bind(who, sheltered, 8888, rules), answer);
+                assert_eq!(network::decide_listen(who, true, sheltered, 8888, rules), answer);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_listener_answers_at_its_own_address_and_on_every_address_of_its_families() {
+    let six = |address: Address| std::net::Ipv6Addr::from(address).to_ipv4_mapped().is_none();
+    for at in addresses() {
+        for to in addresses() {
+            let own_families = is_wildcard(at) && (six(at) || !six(to));
+            assert_eq!(network::answers(&at, &to), at == to || own_families, "{at:?} {to:?}");
+        }
+    }
+}
+
 /// Every answer the decision can give to `who`, in a fixed order.
 fn every_answer(who: Subject) -> Vec<Answer> {
     let mut answers = Vec::new();
@@ -173,6 +271,7 @@ fn every_answer(who: Subject) -> Vec<Answer> {
         };
         answers.push(network::decide_destination(who, to));
     }
+    answers.extend(FLAGS.map(|listed| network::decide_use(who, true, network::far_end(listed))));
     for end in 0..4 {
         answers.extend(FLAGS.map(|listed| network::decide_use(who, true, network::answered_by(end, listed))));
         answers.push(network::decide_use(who, true, network::opened_by(end)));
@@ -194,10 +293,10 @@ fn every_answer(who: Subject) -> Vec<Answer> {
     }
     for listen_loopback in FLAGS {
         let rules = Rules { listen_loopback };
-        for loopback in FLAGS {
+        for sheltered in FLAGS {
             for port in [0, 1, 80, 8888, u16::MAX] {
-                answers.push(network::decide_bind(who, loopback, port, rules));
-                answers.extend(FLAGS.map(|owned| network::decide_listen(who, owned, loopback, port, rules)));
+                answers.push(network::decide_bind(who, sheltered, port, rules));
+                answers.extend(FLAGS.map(|owned| network::decide_listen(who, owned, sheltered, port, rules)));
             }
         }
     }

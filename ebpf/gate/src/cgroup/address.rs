@@ -8,7 +8,7 @@ use aya_ebpf::macros::cgroup_sock_addr;
 use aya_ebpf::programs::SockAddrContext;
 use core::ptr::read_volatile;
 use sekisho_abi::network::{
-    AF_INET, AF_INET6, Address, TCP, UDP, decide_bind, decide_destination, is_loopback,
+    AF_INET, AF_INET6, Address, TCP, UDP, decide_bind, decide_destination, is_sheltered,
 };
 use sekisho_abi::second_layer::Program;
 use sekisho_abi::{Reason, Subject};
@@ -63,7 +63,7 @@ fn towards(program: Program, ctx: &SockAddrContext, to: &Target, who: Subject, p
 
 #[inline(always)]
 fn bound(program: Program, to: &Target, who: Subject, policy: Policy) -> i32 {
-    let answer = decide_bind(who, is_loopback(&to.address), to.port, policy.rules);
+    let answer = decide_bind(who, is_sheltered(&to.address), to.port, policy.rules);
     record::address(program, answer, policy, &to.address, to.port)
 }
 

@@ -4,14 +4,15 @@ use crate::layout::{OFF_MSG_FLAGS, OFF_MSG_NAME, field};
 use crate::record;
 use crate::screen::leaving;
 use crate::socket::{
-    Target, bound_address, bound_port, destination, family_of, judge_use, note_answer, note_connection,
-    note_listener, own, owned, sk_of, target, type_of, unix_end, unix_path,
+    Target, bound_address, bound_port, call, destination, family_of, judge_use, note_answer, note_connection,
+    note_listener, own, owned, sk_of, socket_mark, target, type_of, unix_end, unix_path,
 };
 use crate::subject::{Policy, account, confined, current, effective_uid, login_uid, policy};
 use sekisho_abi::hook::Hook;
 use sekisho_abi::network::{
     AF_INET, AF_INET6, AF_NETLINK, AF_UNIX, Address, SOCK_DGRAM, SOCK_STREAM, decide_accept, decide_bind,
-    decide_create, decide_destination, decide_listen, decide_option, decide_peer, is_borrowed, is_loopback,
+    decide_create, decide_destination, decide_incoming, decide_listen, decide_option, decide_peer,
+    is_borrowed, is_sheltered,
 };
 use sekisho_abi::{Reason, Subject};
 
@@ -169,7 +170,7 @@ hook!(socket_bind, ctx, {
         let Some(to) = target(sockaddr) else {
             return record::number(Hook::SocketBind, Reason::Listen, policy, u64::from(family));
         };
-        let answer = decide_bind(who, is_loopback(&to.address), to.port, policy.rules);
+        let answer = decide_bind(who, is_sheltered(&to.address), to.port, policy.rules);
         record::address(Hook::SocketBind, answer, policy, &to.address, to.port)
     }
 });
@@ -194,7 +195,7 @@ hook!(socket_listen, ctx, {
         }
         let address: Address = bound_address(sk);
         let port = bound_port(sk);
-        let answer = decide_listen(who, owned(sk), is_loopback(&address), port, policy.rules);
+        let answer = decide_listen(who, owned(sk), is_sheltered(&address), port, policy.rules);
         if answer == Reason::Allowed && type_of(sk) == SOCK_STREAM {
             note_listener(sk, who.confined);
         }
@@ -223,15 +224,34 @@ hook!(socket_setsockopt, ctx, {
     }
 });
 
-// Who is at the two ends of a connection within the node is seen as it is made. Runs for everybody, outside any task.
+// Who is at the two ends of a connection within the node is seen as it is made; from off the node nobody gets in to a
+// confined listener, whatever address that is bound to. Runs for everybody, outside any task.
 hook!(inet_conn_request, ctx, {
     let listener: *const u8 = ctx.arg(0);
     let skb: *const u8 = ctx.arg(1);
-    if !listener.is_null() && !skb.is_null() {
-        // SAFETY: a live socket and packet; nulls are checked.
-        unsafe { note_answer(listener, skb) };
+    if listener.is_null() || skb.is_null() {
+        return 0;
     }
-    0
+    // SAFETY: a live socket and packet; nulls are checked.
+    unsafe {
+        let mark = socket_mark(listener);
+        let confined = !mark.is_null() && (*mark).owned != 0;
+        let call = call(skb);
+        if confined {
+            // A call that cannot be read comes from nowhere.
+            let (from, to, port) =
+                call.as_ref().map_or(([0; 16], [0; 16], 0), |c| (c.from, c.to, c.from_port));
+            let answer = decide_incoming(true, &from, &to);
+            if answer != Reason::Allowed {
+                let caller = Target { family: 0, port, address: from };
+                return record::incoming(answer, policy(), &*mark, &caller);
+            }
+        }
+        if let Some(call) = call {
+            note_answer(listener, &call, confined);
+        }
+        0
+    }
 });
 
 hook!(inet_conn_established, ctx, {
