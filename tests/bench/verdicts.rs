@@ -2,7 +2,7 @@
 //!
 //! A confined process asks, an unconfined one moves things; they talk through two pipes in a workspace.
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, RenameFlags, open, openat, renameat2};
 use nix::mount::{MsFlags, mount, umount};
@@ -12,6 +12,7 @@ use nix::unistd::mkfifo;
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -20,6 +21,8 @@ const INSIDE: &str = "/tmp/sekisho-verdicts";
 const OUTSIDE: &str = "/home/outside/sekisho-verdicts";
 const ASK: &str = "/tmp/sekisho-verdicts-ask";
 const ANSWER: &str = "/tmp/sekisho-verdicts-answer";
+/// Most directories made until one has a number that was there before.
+const TRIES: usize = 256;
 const POLICY: &str = "/etc/sekisho/policy.d/96-verdicts.toml";
 
 /// A name, what is done, and how it is taken back.
@@ -33,6 +36,8 @@ const MOVES: &[Move] = &[
     ("policy reloaded", || policy(false), || policy(true)),
     ("linked out and unlinked", linked_out, || Ok(())),
     ("mounted over", mounted_over, || Ok(umount(&inside("mounted"))?)),
+    ("way out frozen", || lockdown(&["everyone"]), || lockdown(&["lift", "everyone"])),
+    ("number given again", number_again, || Ok(())),
 ];
 
 fn inside(name: &str) -> std::path::PathBuf {
@@ -66,16 +71,44 @@ fn mounted_over() -> Result<()> {
     Ok(mount(Some(&from), &to, None::<&str>, MsFlags::MS_BIND, None::<&str>)?)
 }
 
+/// A directory inside is removed, and its inode number given to one outside, without anything being renamed.
+fn number_again() -> Result<()> {
+    let old = inside("numbered");
+    let number = fs::metadata(&old)?.ino();
+    fs::remove_dir_all(&old)?;
+    let nursery = outside("nursery");
+    for i in 0..TRIES {
+        let new = nursery.join(i.to_string());
+        fs::create_dir(&new)?;
+        if fs::metadata(&new)?.ino() == number {
+            fs::write(new.join("file"), "outside")?;
+            return Ok(std::os::unix::fs::symlink(new, outside("numbered"))?);
+        }
+    }
+    bail!("inode {number} was not given again to any of {TRIES} directories");
+}
+
+fn lockdown(words: &[&str]) -> Result<()> {
+    let output = Command::new("sekisho").arg("lockdown").args(words).args(["--reason", "a test"]).output()?;
+    ensure!(output.status.success(), "lockdown {words:?}: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
+}
+
+/// A zone of these tests.
+fn zone(path: &Path, kind: &str) -> String {
+    format!("[[gate.zone]]\npath = {path:?}\nkind = {kind:?}\n\n")
+}
+
 /// Is the extra directory a workspace?
 fn policy(listed: bool) -> Result<()> {
-    if listed {
-        let extra = outside("listed");
-        let text = format!("version = 1\n\n[[gate.zone]]\npath = {extra:?}\nkind = \"workspace\"\n");
-        fs::write(POLICY, text)?;
-    } else {
-        fs::remove_file(POLICY)?;
-    }
+    write_policy(listed)?;
     reload()
+}
+
+fn write_policy(listed: bool) -> Result<()> {
+    let extra = if listed { zone(&outside("listed"), "workspace") } else { String::new() };
+    let others = zone(&outside("spool"), "spool");
+    Ok(fs::write(POLICY, format!("version = 1\n\n{others}{extra}"))?)
 }
 
 /// Returns when the new policy is in force.
@@ -88,18 +121,19 @@ fn reload() -> Result<()> {
 /// The unconfined side: prepares the ground before the gate starts, says `ready`, then does what it is asked for.
 pub(crate) fn move_things() -> Result<()> {
     umask(Mode::empty());
-    for place in ["deep/2/3", "exchanged", "linked", "mounted"] {
+    // Numbers of a directory are near those of the one it was made in.
+    fs::create_dir_all(inside("nursery"))?;
+    fs::create_dir_all(OUTSIDE)?;
+    fs::rename(inside("nursery"), outside("nursery"))?;
+    for place in ["deep/2/3", "exchanged", "linked", "mounted", "numbered"] {
         fs::create_dir_all(inside(place))?;
         fs::write(inside(place).join("file"), "inside")?;
     }
-    for place in ["exchanged", "listed", "mounted"] {
+    for place in ["exchanged", "listed", "mounted", "spool"] {
         fs::create_dir_all(outside(place))?;
         fs::write(outside(place).join("file"), "outside")?;
     }
-    fs::write(
-        POLICY,
-        format!("version = 1\n\n[[gate.zone]]\npath = \"{OUTSIDE}/listed\"\nkind = \"workspace\"\n"),
-    )?;
+    write_policy(true)?;
     for pipe in [ASK, ANSWER] {
         mkfifo(pipe, Mode::from_bits_truncate(0o666))?;
     }
@@ -177,6 +211,7 @@ pub(crate) fn verdicts() -> Result<()> {
         ("directory above it moved out", inside("deep/2/3")),
         ("directory exchanged", inside("exchanged")),
         ("policy reloaded", outside("listed")),
+        ("way out frozen", outside("spool")),
     ] {
         let target = Target::open(&place).with_context(|| format!("{name}: {}", place.display()))?;
         claim(name, "before", target.use_it().err(), None);
@@ -203,6 +238,15 @@ pub(crate) fn verdicts() -> Result<()> {
         claim(name, "open", opened, Some(Errno::EPERM));
         order("back", name)?;
     }
+    // What was kept with a directory is not believed of another one that has its number.
+    let name = "number given again";
+    let target = Target::open(&inside("numbered")).context(name)?;
+    claim(name, "before", target.use_it().err(), None);
+    // Nobody holds it any longer: only then is it given again.
+    drop(target);
+    order("there", name)?;
+    let opened = open(&outside("numbered/file"), OFlag::O_WRONLY, Mode::empty()).err();
+    claim(name, "open", opened, Some(Errno::EPERM));
     ensure!(wrong == 0, "{wrong} verdicts were wrong");
     Ok(())
 }
