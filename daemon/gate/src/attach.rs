@@ -1,12 +1,12 @@
 //! Load, attach, pin. A new set of programs is in place before the old one goes: two denying sets overlap safely.
 
-use crate::bpf::link_iterator;
+use crate::bpf::{link_iterator, recursion_misses};
 use crate::hooks::{Found, setattr_idmap, survey};
 use crate::layout::{Kernel, LayoutError, address_of};
 use crate::marks::Threads;
 use crate::second_layer;
 use aya::programs::links::FdLink;
-use aya::programs::{Iter, Lsm, ProgramError, loaded_programs};
+use aya::programs::{Iter, Lsm, ProgramError, ProgramInfo, loaded_programs};
 use aya::{Btf, BtfError, Ebpf, EbpfError, EbpfLoader};
 use sekisho_abi::hook::{Hook, Need};
 use sekisho_abi::maps::{MARKS_VERSION, VERSION};
@@ -220,13 +220,23 @@ const PROG_TYPE_LSM: u32 = 29;
 /// Longest the kernel may take to let go of the programs: it does so one by one, in the background.
 const LETTING_GO: Duration = Duration::from_secs(90);
 
+/// The gate's programs on hooks, as the kernel lists them.
+fn our_programs() -> impl Iterator<Item = ProgramInfo> {
+    loaded_programs().filter_map(Result::ok).filter(|program| {
+        program.program_type() as u32 == PROG_TYPE_LSM && program.name_as_str().is_some_and(is_ours)
+    })
+}
+
+/// How often the kernel skipped one of the gate's programs, because it was at work on the same processor already.
+pub fn skipped() -> u64 {
+    let of = |program: ProgramInfo| program.fd().and_then(|fd| Ok(recursion_misses(fd.as_fd())?));
+    our_programs().filter_map(|program| of(program).ok()).sum()
+}
+
 fn wait_until_gone() -> Result<(), AttachError> {
     let begin = Instant::now();
     loop {
-        let ours = loaded_programs().filter_map(Result::ok).filter(|program| {
-            program.program_type() as u32 == PROG_TYPE_LSM && program.name_as_str().is_some_and(is_ours)
-        });
-        match ours.count() {
+        match our_programs().count() {
             0 => return Ok(()),
             left if begin.elapsed() > LETTING_GO => return Err(AttachError::StillAttached(left)),
             _ => std::thread::sleep(Duration::from_millis(50)),

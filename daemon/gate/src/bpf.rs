@@ -152,6 +152,34 @@ fn link(program: i32, target: i32, attach_type: u32) -> io::Result<OwnedFd> {
     made(unsafe { libc::syscall(libc::SYS_bpf, BPF_LINK_CREATE, &raw const attr, size_of::<LinkAttr>()) })
 }
 
+/// How often the kernel did not run a program because it was running already on the same processor.
+///
+/// # Errors
+/// The system call's.
+pub fn recursion_misses(program: BorrowedFd<'_>) -> io::Result<u64> {
+    const BPF_OBJ_GET_INFO_BY_FD: libc::c_long = 15;
+    /// Place of `recursion_misses` in `struct bpf_prog_info`, in words.
+    const PLACE: usize = 26;
+    /// `union bpf_attr`, as far as asking about an object reads it.
+    #[repr(C)]
+    struct InfoAttr {
+        object: u32,
+        length: u32,
+        info: u64,
+    }
+    let mut info = [0_u64; PLACE + 1];
+    let attr = InfoAttr {
+        object: program.as_raw_fd().cast_unsigned(),
+        length: size_of_val(&info) as u32,
+        info: info.as_mut_ptr().expose_provenance() as u64,
+    };
+    // SAFETY: `attr` is the layout the kernel documents for this command; the kernel writes at most `length` bytes.
+    let result = unsafe {
+        libc::syscall(libc::SYS_bpf, BPF_OBJ_GET_INFO_BY_FD, &raw const attr, size_of::<InfoAttr>())
+    };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(info[PLACE]) }
+}
+
 /// Pins an object in bpffs.
 ///
 /// # Errors

@@ -1,5 +1,6 @@
 //! The gate as the daemon holds it: the kernel's maps, the policy in force, what was proven and what was seen.
 
+use crate::attach::skipped;
 use crate::daemon::{DaemonError, Places};
 use crate::denials::{History, Limiter, describe};
 use crate::lockdown::Lockdowns;
@@ -332,6 +333,14 @@ impl Gate {
         m.self_test.set(i64::from(self.proven.is_some()));
         m.sound.set(i64::from(self.problem().is_empty()));
         m.lost.set(number(self.loss.total()));
+        let (before, skipped) = (m.skipped.get(), number(skipped()));
+        if skipped > before {
+            tracing::error!(
+                skipped,
+                "the kernel skipped programs of the gate: what they would have judged was not"
+            );
+        }
+        m.skipped.set(skipped);
         m.fallback.set(number(self.counter(COUNT_FALLBACK)));
         m.hooks.set(number(self.attached() as u64));
         m.screen(self.screen.totals());
@@ -401,6 +410,7 @@ impl Gate {
             self_test: self.proven.is_some(),
             denials: self.counter(COUNT_DENIALS),
             events_lost: self.loss.total(),
+            hooks_skipped: skipped(),
             problem: self.problem(),
             self_test_age: self.proven.map(|at| at.elapsed().as_secs()),
             self_test_problem: self.disproof.clone(),

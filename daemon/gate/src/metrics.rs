@@ -11,6 +11,8 @@ pub struct Metrics {
     pub denials: IntCounterVec,
     /// Records lost on their way.
     pub lost: IntGauge,
+    /// Times the kernel skipped one of the gate's programs.
+    pub skipped: IntGauge,
     /// Times the fall-back decided who is confined.
     pub fallback: IntGauge,
     /// Hooks attached.
@@ -66,6 +68,10 @@ impl Metrics {
             lost: gauge(
                 "sekisho_gate_events_lost",
                 "Records of denials that were lost on the way to the daemon, since the maps were made.",
+            )?,
+            skipped: gauge(
+                "sekisho_gate_hooks_skipped",
+                "Times the kernel skipped one of the gate's programs because it was at work on the same processor.",
             )?,
             fallback: gauge(
                 "sekisho_gate_mark_fallbacks",

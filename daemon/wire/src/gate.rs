@@ -290,6 +290,10 @@ pub struct Status {
     pub denials: u64,
     /// Events lost since start.
     pub events_lost: u64,
+    /// Times the kernel skipped one of the gate's programs because it was at work on the same processor: what it would
+    /// have judged was not judged.
+    #[serde(default)]
+    pub hooks_skipped: u64,
     /// Why nothing may be released now; empty when all is well.
     pub problem: String,
     /// Seconds since the last self-test that passed.

@@ -5,8 +5,8 @@
 
 use crate::layout::{
     FILE_PATH_BELIEVED, LOOP_DEPTH, OFF_DENTRY_INODE, OFF_DENTRY_NAME, OFF_DENTRY_PARENT, OFF_FILE_INODE,
-    OFF_INODE_INO, OFF_INODE_LINKS, OFF_INODE_MODE, OFF_INODE_RDEV, OFF_INODE_SB, OFF_INODE_UID, OFF_SB_DEV,
-    OFF_SB_FLAGS, OFF_SB_MAGIC, OFF_SB_ROOT, field, rename_sequence, setting,
+    OFF_INODE_GENERATION, OFF_INODE_INO, OFF_INODE_LINKS, OFF_INODE_MODE, OFF_INODE_RDEV, OFF_INODE_SB,
+    OFF_INODE_UID, OFF_SB_DEV, OFF_SB_FLAGS, OFF_SB_MAGIC, OFF_SB_ROOT, field, rename_sequence, setting,
 };
 use crate::maps::{HOMES, NUMBERS, OWN_MEMORY, PLACES, ZONES, count};
 use crate::subject::{account, config, confined};
@@ -232,22 +232,27 @@ pub unsafe fn node_of(inode: *const u8) -> Option<NodeKey> {
     }
 }
 
+/// The same file for as long as it is the same: its number may be given to another one, its generation not with it.
+#[inline(always)]
+unsafe fn home_key(inode: *const u8) -> Option<NodeKey> {
+    unsafe { Some(NodeKey { epoch: field(inode, &raw const OFF_INODE_GENERATION), ..node_of(inode)? }) }
+}
+
 /// Was every name of this inode made inside, since the gate is there?
 #[inline(always)]
 unsafe fn homes_inside(inode: *const u8) -> bool {
-    unsafe { node_of(inode).is_some_and(|key| HOMES.get(&key).is_some()) }
+    unsafe { home_key(inode).is_some_and(|key| HOMES.get(&key).is_some()) }
 }
 
 /// Notes that the names of an inode are all inside (`true`), or that one may not be. Without room for the note the
-/// file counts as having a home nobody knows. A number given to a new file later says nothing wrong: its second name
-/// passes here too.
+/// file counts as having a home nobody knows.
 ///
 /// # Safety
 /// `inode` comes from the kernel and is not null.
 #[inline(always)]
 pub unsafe fn note_homes(inode: *const u8, inside: bool) {
     unsafe {
-        if let Some(key) = node_of(inode) {
+        if let Some(key) = home_key(inode) {
             let _ = if inside { HOMES.insert(&key, &1, 0) } else { HOMES.remove(&key) };
         }
     }

@@ -199,6 +199,15 @@ fn judged(status: &Status, language: Language) -> Vec<Check> {
             .pick("records were lost, decisions were not", "失われたのは記録だけで、判断には影響しません");
         check("records", Outlook::Notice, format!("{} {lost}", status.events_lost), hint)
     });
+    if status.hooks_skipped > 0 {
+        let skipped =
+            language.pick("times a hook was skipped by the kernel", "回、カーネルがフックを飛ばしました");
+        let hint = language.pick(
+            "what the hook would have judged was not; use a kernel that runs programs on every call",
+            "その分は判断されていません。毎回フックを実行するカーネルを使ってください",
+        );
+        checks.push(check("skipped", Outlook::Bad, format!("{} {skipped}", status.hooks_skipped), hint));
+    }
     if status.waiting_records > 0 {
         let hint = language.pick(
             "records wait on disk for the ledger: systemctl status sekisho-notary",
@@ -396,6 +405,7 @@ mod tests {
             self_test: true,
             denials: 0,
             events_lost: 2,
+            hooks_skipped: 0,
             problem: String::new(),
             self_test_age: Some(7),
             self_test_problem: String::new(),
@@ -468,6 +478,8 @@ mod tests {
         let unsound = Status { problem: "3 of 50 hooks are still attached".into(), ..status() };
         assert_eq!((is_protected(&unsound), level(Some(&unsound), false)), (false, Level::None));
         assert_eq!(bad(&judged(&unsound, Language::English)), ["releases"]);
+        let skipped = Status { hooks_skipped: 3, ..status() };
+        assert_eq!(bad(&judged(&skipped, Language::English)), ["skipped"]);
         let whole = Status { hooks: vec![status().hooks.remove(0)], ..status() };
         assert_eq!(level(Some(&whole), true), Level::Full);
     }
