@@ -36,8 +36,6 @@ lent! {
     Directory,
     /// A file outside, opened with `O_PATH`.
     Path,
-    /// The writing end of a named pipe outside.
-    Fifo,
     /// Connected TCP to an unconfined peer.
     Tcp,
     /// A TCP listener with a connection waiting.
@@ -151,10 +149,7 @@ impl Set {
         let file = dir.join("file");
         fs::write(&file, "outside\n".repeat(1024))?;
         open_to_all(&file, Some(RESEARCHER))?;
-        let fifo = dir.join("fifo");
-        if !fifo.exists() {
-            nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::from_bits_truncate(0o666))?;
-        }
+        crate::heir::read_pipe(inbox)?;
         let (near_datagram, far_datagram) = UnixDatagram::pair()?;
         let (near_unix, far_unix) = UnixStream::pair()?;
         let server = TcpListener::bind("127.0.0.1:0")?;
@@ -164,14 +159,12 @@ impl Set {
         let receiver = UdpSocket::bind("127.0.0.1:0")?;
         let udp = UdpSocket::bind("127.0.0.1:0")?;
         udp.connect(receiver.local_addr()?)?;
-        let reader = File::options().read(true).write(true).open(&fifo)?;
         let both = || File::options().read(true).write(true).open(&file);
         for source in
             [server.accept()?.0.into(), waiting.into(), receiver.into(), far_unix.into(), far_datagram.into()]
         {
             listen(source, inbox);
         }
-        listen(reader.into(), inbox);
         let pipe = nix::unistd::pipe()?;
         listen(pipe.0, inbox);
         let memory = nix::sys::memfd::memfd_create(c"lent", nix::sys::memfd::MFdFlags::MFD_CLOEXEC)?;
@@ -185,7 +178,6 @@ impl Set {
                     Lent::Path => {
                         File::options().read(true).custom_flags(OFlag::O_PATH.bits()).open(&file)?.into()
                     }
-                    Lent::Fifo => File::options().write(true).open(&fifo)?.into(),
                     Lent::Tcp => tcp.try_clone()?.into(),
                     Lent::Listener => listener.try_clone()?.into(),
                     Lent::Udp => udp.try_clone()?.into(),

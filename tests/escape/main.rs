@@ -93,14 +93,7 @@ fn three_phases(kernel: &str) -> BTreeMap<(String, String), Outcome> {
 
 /// What is not as promised yet, and why. The table and the README show it; an entry that is as promised has to leave
 /// this list.
-const OWED: &[(&str, &str)] = &[
-    (
-        "splice_to_inherited_fifo",
-        "no hook sees what moves from pipe to pipe; the pipe was lent by somebody unconfined",
-    ),
-    ("tee_to_inherited_fifo", "as splice_to_inherited_fifo"),
-    ("vmsplice_to_inherited_fifo", "as splice_to_inherited_fifo"),
-];
+const OWED: &[(&str, &str)] = &[];
 
 fn every_channel_is_closed_on(kernel: &str) {
     let mut wrong = String::new();
@@ -194,7 +187,6 @@ const SILENT: &[(&str, &str)] = &[
     ("inode_alloc_security", "notes whose memory an inode is; cannot say no"),
     ("task_alloc", "hands the mark to children; says no only when the kernel has no memory for it"),
     ("task_fix_setuid", "marks who becomes a confined person; likewise"),
-    ("bprm_check_security", "marks programs of confined sessions; likewise"),
     ("bprm_committed_creds", "ends a role; cannot say no"),
     ("task_free", "forgets a task; cannot say no"),
     (

@@ -106,6 +106,7 @@ impl Outside<'_> {
     pub(crate) fn asked(&self, word: &str, about: &str) -> Result<String> {
         match word {
             "lend" => crate::lent::lend(Path::new(about)).map(|()| "done".into()),
+            "begin" => crate::heir::begin(self.canary(), about),
             "peer" => Ok(self.peer.pid().to_string()),
             "fetch" => crate::wire::fetch(self.inbox, about).map(|()| "done".into()),
             "fetch_from_afar" => crate::afar::fetch(self.inbox, about).map(|()| "done".into()),

@@ -14,6 +14,7 @@ mod agent;
 mod channel;
 mod channels;
 mod deputies;
+mod heir;
 mod lent;
 mod outside;
 mod peer;
@@ -49,6 +50,13 @@ enum What {
     },
     /// Try what the witness says on standard input.
     Agent,
+    /// Use what this program was handed.
+    Heir {
+        /// How.
+        way: heir::Way,
+        /// What to send.
+        canary: String,
+    },
     /// Be an unconfined process to reach into.
     Peer,
     /// The registry, one JSON line per channel.
@@ -60,6 +68,10 @@ fn main() -> ExitCode {
         What::Witness => witness::serve(),
         What::Phase { name, only } => witness::ask_for_phase(&name, &only),
         What::Agent => agent::serve(),
+        What::Heir { way, canary } => {
+            heir::act(way, &canary);
+            Ok(())
+        }
         What::Peer => peer::serve(),
         What::List => list(),
     };

@@ -70,7 +70,20 @@ impl Ring {
         let mut parameters = Parameters { flags, sq_thread_idle: 2000, ..Parameters::default() };
         // SAFETY: the kernel reads and writes one structure of this layout.
         let fd = unsafe { libc::syscall(libc::SYS_io_uring_setup, 8, &raw mut parameters) };
-        let fd = descriptor(Errno::result(fd)?)?;
+        Self::of(descriptor(Errno::result(fd)?)?, parameters)
+    }
+
+    /// Another one of the same shape.
+    pub(crate) fn like(self, fd: OwnedFd) -> nix::Result<Self> {
+        Self::of(fd, self.parameters)
+    }
+
+    /// Its descriptor.
+    pub(crate) fn into_descriptor(self) -> OwnedFd {
+        self.fd
+    }
+
+    fn of(fd: OwnedFd, parameters: Parameters) -> nix::Result<Self> {
         let both = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
         let length = NonZeroUsize::new(4096).ok_or(Errno::EINVAL)?;
         // SAFETY: fresh mappings of the ring's own memory; a ring of eight entries fits into a page (single-mmap

@@ -92,6 +92,11 @@ fn numbered(event: &Event) -> String {
         }
         Some(Hook::Bpf) => "bpf command",
         Some(Hook::TaskFixSetuid) => "uid",
+        Some(Hook::BprmCheckSecurity | Hook::BprmCommittedCreds)
+            if event.reason == Reason::OutsideZones as u8 =>
+        {
+            "a named pipe or ring handed to the program as descriptor"
+        }
         _ => return String::new(),
     };
     format!("{what} {}", event.number)

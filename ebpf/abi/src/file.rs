@@ -110,6 +110,17 @@ pub const fn is_memory(magic: u64, sb_flags: u64) -> bool {
     magic == SECRETMEM || (magic == TMPFS && sb_flags & SB_KERNMOUNT != 0)
 }
 
+/// Does a descriptor that is open for writing lead on where no hook sees what goes? A named pipe outside the zones: what
+/// moves into it from another pipe passes no hook. A ring: whoever made it may have given it files, or another's name.
+#[inline(always)]
+#[must_use]
+pub const fn leads_on(mode: u32, magic: u64, zone: u32, ring: bool) -> bool {
+    if magic == ANON_INODE {
+        return ring;
+    }
+    mode & S_IFMT == S_IFIFO && magic != PIPEFS && !matches!(zone, maps::ZONE_WORKSPACE | maps::ZONE_SPOOL)
+}
+
 /// What is done to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Act {

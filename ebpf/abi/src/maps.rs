@@ -34,6 +34,9 @@ pub const MARK_TRANSPORT: u32 = 2;
 /// The transport has been handed a terminal, where somebody types. Cleared at exec, like the role.
 pub const MARK_TERMINAL: u32 = 4;
 
+/// It has executed nothing since it was marked: what it would hand to a program has not been looked at.
+pub const MARK_BEGINNING: u32 = 8;
+
 /// What the run over all tasks says for a thread it marked, and for one it could not.
 pub const THREAD_MARKED: u8 = b'+';
 /// See [`THREAD_MARKED`].
@@ -126,7 +129,7 @@ pub struct UidRange {
 pub struct NodeKey {
     /// Inode number.
     pub inode: u64,
-    /// Epoch.
+    /// Epoch; for homes of files the inode's generation.
     pub epoch: u32,
     /// Kernel device number (major << 20 | minor).
     pub device: u32,

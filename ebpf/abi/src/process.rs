@@ -160,9 +160,16 @@ pub const fn inherited(parent: maps::Mark) -> maps::Mark {
     parent
 }
 
+/// May a task execute a program that would be handed a descriptor which leads on where nobody sees it?
+#[inline(always)]
+#[must_use]
+pub const fn decide_handed_down(subject: Subject, leads_on: bool) -> Answer {
+    if subject.confined && leads_on { Reason::OutsideZones } else { Reason::Allowed }
+}
+
 /// The flags after an exec: the mark stays, the role goes.
 #[inline(always)]
 #[must_use]
 pub const fn after_exec(flags: u32) -> u32 {
-    flags & !(maps::MARK_TRANSPORT | maps::MARK_TERMINAL)
+    flags & !(maps::MARK_TRANSPORT | maps::MARK_TERMINAL | maps::MARK_BEGINNING)
 }

@@ -19,6 +19,8 @@ mod hooks;
 #[cfg(target_arch = "bpf")]
 mod layout;
 #[cfg(target_arch = "bpf")]
+mod lent;
+#[cfg(target_arch = "bpf")]
 mod maps;
 #[cfg(target_arch = "bpf")]
 mod record;

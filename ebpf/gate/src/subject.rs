@@ -13,8 +13,8 @@ use aya_ebpf::helpers::{
 use core::ptr::null_mut;
 use sekisho_abi::maps::{
     CGROUP_LEVELS, CONFIG_AUDIT, CONFIG_LISTEN_LOOPBACK, COUNT_FALLBACK, Config, LOCK_ACCOUNT, LOCK_EVERYONE,
-    LockKey, MARK_CONFINED, MARK_TRANSPORT, Mark, NUMBER_CGROUP, NUMBER_UID, NodeKey, NumberKey,
-    UID_CONFINED, UID_EXEMPT,
+    LockKey, MARK_BEGINNING, MARK_CONFINED, MARK_TRANSPORT, Mark, NUMBER_CGROUP, NUMBER_UID, NodeKey,
+    NumberKey, UID_CONFINED, UID_EXEMPT,
 };
 use sekisho_abi::process::{Identity, acts_confined, becomes_confined};
 use sekisho_abi::{Rules, Subject};
@@ -182,7 +182,7 @@ pub unsafe fn confine(mark: *mut Mark, role: u32) {
     unsafe {
         (*mark).account = session_account();
         (*mark).session = 0;
-        (*mark).flags = MARK_CONFINED | role;
+        (*mark).flags = MARK_CONFINED | MARK_BEGINNING | role;
         // Without room the task keeps its mark, and is confined by account and cgroup while that cannot be read.
         let _ = remember(current_task(), mark);
     }

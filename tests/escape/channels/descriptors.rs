@@ -1,6 +1,7 @@
 //! Descriptors that somebody unconfined opened, inherited or passed, and what can be done through them.
 
 use crate::channel::Channel;
+use crate::heir::answered;
 use crate::lent::Lent;
 use crate::outside::OUTSIDE as GROUND;
 use crate::scene::errno;
@@ -25,6 +26,15 @@ const OUTSIDE: &str = "outside_zones";
 
 /// What passes a descriptor on may be refused already.
 const PASSED: &[&str] = &["file_permission", "file_receive"];
+
+/// A session whose first program is handed something that leads on where no hook looks: the program does not begin.
+macro_rules! heir {
+    ($name:literal, $tries:literal, $way:literal) => {
+        Channel::closed($name, $tries, &["bprm_check_security"], OUTSIDE, |s| {
+            answered(&s.ask("begin", $way)?)
+        })
+    };
+}
 
 pub(crate) const CHANNELS: &[Channel] = &[
     Channel::closed("write_inherited", "writes through an inherited descriptor", WRITE, OUTSIDE, |s| {
@@ -213,41 +223,23 @@ pub(crate) const CHANNELS: &[Channel] = &[
         OUTSIDE,
         |s| s.write_to(Path::new(&format!("/proc/self/fd/{}", Lent::Path.number()))),
     ),
-    Channel::closed("write_inherited_fifo", "writes into an inherited named pipe", WRITE, OUTSIDE, |s| {
-        s.write(&Lent::Fifo.inherited()?)
-    }),
-    Channel::closed(
-        "splice_to_inherited_fifo",
-        "splices a pipe into an inherited named pipe",
-        WRITE,
-        OUTSIDE,
-        |s| {
-            let (reader, writer) = pipe()?;
-            s.write(&writer)?;
-            splice(reader, None, Lent::Fifo.inherited()?, None, s.canary.len(), SpliceFFlags::empty())
-                .map(drop)
-        },
+    heir!("write_inherited_fifo", "writes into a named pipe that its first program was handed", "write"),
+    heir!("splice_to_inherited_fifo", "splices a pipe into one", "splice"),
+    heir!("tee_to_inherited_fifo", "tees a pipe into one", "tee"),
+    heir!("vmsplice_to_inherited_fifo", "maps its own memory into one", "vmsplice"),
+    heir!("uring_splice_to_inherited_fifo", "has a ring splice a pipe into one", "ring"),
+    heir!("inherited_ring", "has a ring that was handed down splice into a pipe that it holds", "lent-ring"),
+    Channel::works(
+        "inherited_fifo_in_zone",
+        "splices into a named pipe of a zone that its first program was handed",
+        "whoever reads there may read in the zone",
+        |s| answered(&s.ask("begin", "inside")?),
     ),
-    Channel::closed(
-        "tee_to_inherited_fifo",
-        "tees a pipe into an inherited named pipe",
-        WRITE,
-        OUTSIDE,
-        |s| {
-            let (reader, writer) = pipe()?;
-            s.write(&writer)?;
-            tee(reader, Lent::Fifo.inherited()?, s.canary.len(), SpliceFFlags::empty()).map(drop)
-        },
-    ),
-    Channel::closed(
-        "vmsplice_to_inherited_fifo",
-        "maps its own memory into an inherited named pipe",
-        WRITE,
-        OUTSIDE,
-        |s| {
-            vmsplice(Lent::Fifo.inherited()?, &[IoSlice::new(s.canary.as_bytes())], SpliceFFlags::empty())
-                .map(drop)
-        },
+    Channel::works(
+        "fifo_closed_at_exec",
+        "begins its first program with a named pipe in hand that closes before the program begins",
+        "logins hold such pipes, and no program gets them",
+        |s| answered(&s.ask("begin", "closing")?),
     ),
     Channel::closed("open_fifo", "opens a named pipe outside and writes", &["file_open"], OUTSIDE, |s| {
         s.write_to(&lent("fifo"))

@@ -370,3 +370,25 @@ fn the_transport_role_gives_its_sockets_and_nothing_else() {
     let options = LEVELS.into_iter().flat_map(own).filter(|answer| *answer == Reason::Allowed).count();
     assert_eq!(gained.map(|(p, _)| *p).collect::<Vec<_>>(), vec![Reason::InheritedSocket; 1 + options]);
 }
+
+#[test]
+fn what_is_handed_down_leads_on_when_it_is_a_named_pipe_outside_or_a_ring() {
+    let pipes: Vec<_> = MAGICS.into_iter().filter(|magic| *magic != 0x0904_1934).collect();
+    for magic in &pipes {
+        for zone in 0..5 {
+            let within = matches!(zone, maps::ZONE_WORKSPACE | maps::ZONE_SPOOL);
+            let nameless = *magic == 0x5049_5045;
+            assert_eq!(file::leads_on(file::S_IFIFO | 0o600, *magic, zone, false), !within && !nameless);
+            for kind in KINDS.into_iter().filter(|kind| *kind != file::S_IFIFO) {
+                assert!(!file::leads_on(kind | 0o600, *magic, zone, false), "{magic:x}: its use is judged");
+            }
+        }
+    }
+    assert!(file::leads_on(0o600, 0x0904_1934, 0, true) && !file::leads_on(0o600, 0x0904_1934, 0, false));
+    for leads_on in [false, true] {
+        assert_eq!(process::decide_handed_down(Subject::FREE, leads_on), Reason::Allowed);
+        let confined = process::decide_handed_down(Subject::CONFINED, leads_on);
+        assert_eq!(confined != Reason::Allowed, leads_on);
+    }
+    assert_eq!(process::after_exec(maps::MARK_CONFINED | maps::MARK_BEGINNING), maps::MARK_CONFINED);
+}

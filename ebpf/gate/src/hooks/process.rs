@@ -1,20 +1,24 @@
 //! The mark's life, and what a confined process may do with its rights and with other processes.
 
 use crate::layout::{OFF_CRED_EUID, OFF_CRED_UID, OFF_TASK_TGID, STORAGE_MAY_FAIL, field, setting};
+use crate::lent::{first_lent, is_lent};
 use crate::maps::{SHADOWS, count};
 use crate::record;
 use crate::subject::{
-    account, belongs, confine, confined, current_task, is_transport_program, mark_of, policy, remember,
-    remembered, subject_of,
+    Policy, account, belongs, confine, confined, current_task, is_transport_program, mark_of, policy,
+    remember, remembered, subject_of,
 };
-use aya_ebpf::helpers::{bpf_get_current_pid_tgid, bpf_ktime_get_boot_ns};
+use aya_ebpf::helpers::{bpf_get_current_pid_tgid, bpf_ktime_get_boot_ns, bpf_send_signal};
 use sekisho_abi::hook::Hook;
-use sekisho_abi::maps::{COUNT_FALLBACK, MARK_CONFINED, MARK_TRANSPORT};
-use sekisho_abi::process::{acts_confined, after_exec, decide_capability, decide_process, inherited};
+use sekisho_abi::maps::{COUNT_FALLBACK, MARK_BEGINNING, MARK_CONFINED, MARK_TRANSPORT};
+use sekisho_abi::process::{
+    acts_confined, after_exec, decide_capability, decide_handed_down, decide_process, inherited,
+};
 use sekisho_abi::{Reason, Subject};
 
 const CAP_OPT_NOAUDIT: u32 = 2;
 const PTRACE_MODE_NOAUDIT: u32 = 4;
+const SIGKILL: u32 = 9;
 
 // A child is what its parent is. If that cannot be written down, there is no child.
 hook!(task_alloc, ctx, {
@@ -94,25 +98,46 @@ hook!(bprm_check_security, _ctx, {
     unsafe {
         let mark = mark_of(current_task(), true);
         if mark.is_null() {
-            // Somebody confined goes on as such.
-            if remembered().is_some() || !belongs(policy.epoch) {
-                return 0;
-            }
-            return record::number(Hook::BprmCheckSecurity, Reason::MarkFailed, policy, 0);
+            return match remembered() {
+                // Somebody confined goes on as such.
+                Some(mark) => handed_down(Hook::BprmCheckSecurity, mark.flags, policy, 0),
+                None if belongs(policy.epoch) => {
+                    record::number(Hook::BprmCheckSecurity, Reason::MarkFailed, policy, 0)
+                }
+                None => 0,
+            };
         }
         if (*mark).flags & MARK_CONFINED == 0 && belongs(policy.epoch) {
             confine(mark, 0);
         }
+        handed_down(Hook::BprmCheckSecurity, (*mark).flags, policy, 0)
     }
-    0
 });
 
-// A role belongs to one program: it ends at exec. The mark does not.
+/// The first program of a session begins: does it get something that leads on where no hook looks? The rest of what it
+/// gets is judged when it is used.
+#[inline(always)]
+fn handed_down(hook: Hook, flags: u32, policy: Policy, closed: u32) -> i32 {
+    if flags & MARK_CONFINED == 0 || flags & MARK_BEGINNING == 0 {
+        return 0;
+    }
+    let found = first_lent(policy.epoch, closed);
+    let answer = decide_handed_down(Subject::CONFINED, is_lent(found));
+    record::number(hook, answer, policy, u64::from(found))
+}
+
+// A role belongs to one program: it ends at exec. The mark does not. Too late for an error, not for a signal: it comes
+// before the program's first instruction.
 hook!(bprm_committed_creds, _ctx, {
     // SAFETY: the storage is checked for null.
     unsafe {
         let mark = mark_of(current_task(), false);
         if !mark.is_null() {
+            let handed = handed_down(Hook::BprmCommittedCreds, (*mark).flags, policy(), 1);
+            if handed != 0 {
+                // Nobody else has these descriptors now. Whoever moved them about until now has no program.
+                bpf_send_signal(SIGKILL);
+            }
             (*mark).flags = after_exec((*mark).flags);
             if (*mark).flags & MARK_CONFINED != 0 {
                 let _ = remember(current_task(), mark);
