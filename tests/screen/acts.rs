@@ -58,16 +58,8 @@ const ACTS: &[Act] = &[
             send(socket.as_raw_fd(), b"canary", MsgFlags::empty()).map(drop)
         },
     },
-    Act {
-        name: "bind4",
-        root: false,
-        run: || bind(inet(SockType::Stream)?.as_raw_fd(), &v4(Ipv4Addr::UNSPECIFIED, FREE)),
-    },
-    Act {
-        name: "bind6",
-        root: false,
-        run: || bind(inet6(SockType::Stream)?.as_raw_fd(), &v6(Ipv6Addr::UNSPECIFIED, FREE)),
-    },
+    Act { name: "bind4", root: false, run: || bind(inet(SockType::Stream)?.as_raw_fd(), &v4(V4, FREE)) },
+    Act { name: "bind6", root: false, run: || bind(inet6(SockType::Stream)?.as_raw_fd(), &v6(V6, FREE)) },
     Act {
         name: "ping",
         root: false,
@@ -104,6 +96,11 @@ const ACTS: &[Act] = &[
         name: "control_loopback_bind",
         root: false,
         run: || bind(inet(SockType::Stream)?.as_raw_fd(), &v4(Ipv4Addr::LOCALHOST, FREE)),
+    },
+    Act {
+        name: "control_wildcard_bind",
+        root: false,
+        run: || bind(inet6(SockType::Stream)?.as_raw_fd(), &v6(Ipv6Addr::UNSPECIFIED, FREE)),
     },
     Act {
         name: "control_device",
