@@ -109,6 +109,14 @@ unsafe fn leads_out(file: u64, epoch: u32) -> Option<bool> {
     }
 }
 
+/// Where a walk is.
+struct Walk {
+    here: u64,
+    epoch: u32,
+    device: u32,
+    zone: u32,
+}
+
 /// The zone around a name; as `zone::walk`, of pointers that the verifier does not know.
 #[inline(always)]
 unsafe fn zone_around(dentry: u64, device: u32, epoch: u32) -> u32 {
@@ -116,22 +124,35 @@ unsafe fn zone_around(dentry: u64, device: u32, epoch: u32) -> u32 {
         if let Some(zone) = ZONES.get(&NodeKey { device, epoch, inode: WHOLE_FILESYSTEM }) {
             return *zone;
         }
-        let mut here = dentry;
-        for _ in 0..setting(&raw const LOOP_DEPTH) {
-            let number = at::<u64>(here, &raw const OFF_DENTRY_INODE)
-                .and_then(|inode| at::<u64>(inode, &raw const OFF_INODE_INO));
-            let Some(inode) = number else { return ZONE_UNRESOLVED };
-            if let Some(zone) = ZONES.get(&NodeKey { device, epoch, inode }) {
-                return *zone;
-            }
-            let parent = at::<u64>(here, &raw const OFF_DENTRY_PARENT).unwrap_or(here);
-            if parent == here {
-                return 0;
-            }
-            here = parent;
-        }
-        ZONE_UNRESOLVED
+        let mut walk = Walk { here: dentry, epoch, device, zone: ZONE_UNRESOLVED };
+        let callback: extern "C" fn(u64, *mut Walk) -> i64 = step;
+        bpf_loop(setting(&raw const LOOP_DEPTH), callback as *mut c_void, (&raw mut walk).cast(), 0);
+        walk.zone
     }
+}
+
+/// One name: 1 ends the walk.
+#[inline(never)]
+extern "C" fn step(_: u64, walk: *mut Walk) -> i64 {
+    // SAFETY: the context of the walk; everything else is read with a checking helper.
+    unsafe {
+        let walk = &mut *walk;
+        let number = at::<u64>(walk.here, &raw const OFF_DENTRY_INODE)
+            .and_then(|inode| at::<u64>(inode, &raw const OFF_INODE_INO));
+        // Unreadable: unresolved.
+        let Some(inode) = number else { return 1 };
+        if let Some(zone) = ZONES.get(&NodeKey { device: walk.device, epoch: walk.epoch, inode }) {
+            walk.zone = *zone;
+            return 1;
+        }
+        let parent = at::<u64>(walk.here, &raw const OFF_DENTRY_PARENT).unwrap_or(walk.here);
+        if parent == walk.here {
+            walk.zone = 0;
+            return 1;
+        }
+        walk.here = parent;
+    }
+    0
 }
 
 /// A field of a kernel object that is nothing but an address here.

@@ -13,8 +13,9 @@ use crate::subject::{account, config, confined};
 use crate::terminal::session_terminal;
 use aya_ebpf::bindings::BPF_LOCAL_STORAGE_GET_F_CREATE;
 use aya_ebpf::helpers::{
-    bpf_get_current_pid_tgid, bpf_inode_storage_get, bpf_jiffies64, bpf_probe_read_kernel,
+    bpf_get_current_pid_tgid, bpf_inode_storage_get, bpf_jiffies64, bpf_loop, bpf_probe_read_kernel,
 };
+use core::ffi::c_void;
 use core::ptr::{null_mut, read_volatile, write_volatile};
 use sekisho_abi::file::{
     Act, Object, PROC, Place, S_IFCHR, S_IFDIR, S_IFMT, changes_only_here, is_memory, place,
@@ -133,30 +134,51 @@ const KEPT: u64 = 1 << 5;
 /// The zone's bits of a word.
 const ZONE_BITS: u64 = KEPT - 1;
 
+/// Where a walk is.
+struct Walk {
+    at: *const u8,
+    config: &'static Config,
+    device: u32,
+    epoch: u32,
+    zone: u32,
+}
+
 /// The walk up from a directory.
 #[inline(never)]
 unsafe fn walk(directory: *const u8, device: u32, epoch: u32) -> u32 {
     let Some(config) = config(epoch) else { return 0 };
+    // Stays so when the steps are used up.
+    let mut walk = Walk { at: directory, config, device, epoch, zone: ZONE_UNRESOLVED };
+    let callback: extern "C" fn(u64, *mut Walk) -> i64 = step;
+    // SAFETY: `step` takes this context. A loop of the kernel's: the verifier looks at one step, not at each.
+    unsafe { bpf_loop(setting(&raw const LOOP_DEPTH), callback as *mut c_void, (&raw mut walk).cast(), 0) };
+    walk.zone
+}
+
+/// One directory: 1 ends the walk.
+#[inline(never)]
+extern "C" fn step(_: u64, walk: *mut Walk) -> i64 {
+    // SAFETY: the context of the walk; its pointers are the kernel's own.
     unsafe {
-        let mut at = directory;
-        for _ in 0..setting(&raw const LOOP_DEPTH) {
-            let inode: *const u8 = field(at, &raw const OFF_DENTRY_INODE);
-            if !inode.is_null() {
-                let inode: u64 = field(inode, &raw const OFF_INODE_INO);
-                if filtered(config, inode) {
-                    if let Some(zone) = ZONES.get(&NodeKey { device, epoch, inode }) {
-                        return *zone;
-                    }
+        let walk = &mut *walk;
+        let inode: *const u8 = field(walk.at, &raw const OFF_DENTRY_INODE);
+        if !inode.is_null() {
+            let inode: u64 = field(inode, &raw const OFF_INODE_INO);
+            if filtered(walk.config, inode) {
+                if let Some(zone) = ZONES.get(&NodeKey { device: walk.device, epoch: walk.epoch, inode }) {
+                    walk.zone = *zone;
+                    return 1;
                 }
             }
-            let parent: *const u8 = field(at, &raw const OFF_DENTRY_PARENT);
-            if parent == at || parent.is_null() {
-                return 0;
-            }
-            at = parent;
         }
-        ZONE_UNRESOLVED
+        let parent: *const u8 = field(walk.at, &raw const OFF_DENTRY_PARENT);
+        if parent == walk.at || parent.is_null() {
+            walk.zone = 0;
+            return 1;
+        }
+        walk.at = parent;
     }
+    0
 }
 
 /// In procfs: does it belong to the process that asks, and is it neither its `net`, nor the file that holds the login
