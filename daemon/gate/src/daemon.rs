@@ -2,7 +2,7 @@
 
 use crate::attach::{AttachError, Pins, load};
 use crate::denials::{History, Limiter, booted};
-use crate::gate::{Gate, warn};
+use crate::gate::{ALL, Gate, SOME, warn};
 use crate::lockdown::Lockdowns;
 use crate::loss::Loss;
 use crate::marks::since_boot;
@@ -252,7 +252,7 @@ fn watch(gate: &mut Gate, ring: &mut RingBuf<MapData>, mut server: Server, signa
         let patience = if server.has_unread_answers() { SLOW_READER } else { TICK };
         wait([ring.as_fd(), signals.as_fd()].into_iter().chain(server.waiting()), patience);
         let now = Instant::now();
-        gate.drain(ring, now);
+        gate.drain(ring, now, SOME);
         gate.flush(now);
         // A handle of its own: answering changes the gate whose map of marks tells who asks.
         let tasks = gate.tasks.fd().as_fd().try_clone_to_owned();
@@ -265,7 +265,7 @@ fn watch(gate: &mut Gate, ring: &mut RingBuf<MapData>, mut server: Server, signa
                 // What was refused is in the journal and the ledger.
                 Ok(Signal::SIGHUP) => drop(gate.reload(ring)),
                 _ => {
-                    gate.drain(ring, now);
+                    gate.drain(ring, now, ALL);
                     gate.summarise();
                     gate.records.note("gate_stopped", json!({"stays_closed": true}));
                     // Releases wait from now on, not from when somebody notices the silence.

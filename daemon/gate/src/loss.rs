@@ -57,7 +57,8 @@ impl Loss {
         }
     }
 
-    /// Call when the ring is empty, with the kernel's counters. `Some` when there is something new to say.
+    /// With the kernel's counters. `Some` when there is something new to say. What still waits in the ring is suspected and
+    /// no loss: it is read before the next look, and something else is suspected then.
     pub fn look(&mut self, denials: u64, ring_full: u64) -> Option<Found> {
         // Counters younger than our file: the maps were made anew.
         if denials < self.counted.read {
