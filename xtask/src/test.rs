@@ -129,7 +129,7 @@ fn deny() -> Result<Count> {
 
 /// The lab that the VM tests boot: built here, so that its time is not charged to a test.
 fn laboratory() -> Result<Count> {
-    one_of(lab::prepare(&kernel::SUPPORTED, &[Sort::Base]))
+    one_of(lab::prepare(&kernel::SUPPORTED, &[Sort::Base, Sort::Work]))
 }
 
 /// Every test program; the ones that need the lab boot it with `cargo xtask vm run`.
