@@ -24,7 +24,8 @@ pub struct Mark {
     /// The session's account: login uid if set, else the real uid when marked.
     pub account: u32,
     /// The session: nanoseconds since boot at which its transport was marked; 0 when it began otherwise. Copied to
-    /// every child, so whatever the session starts, `sudo` included, tells it.
+    /// every child, so whatever the session starts, `sudo` included, tells it. Without [`MARK_CONFINED`] nobody's session,
+    /// but a note of the kernel programs' own.
     pub session: u64,
 }
 /// The task is confined. Never cleared.

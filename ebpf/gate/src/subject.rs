@@ -283,26 +283,52 @@ fn judged(task: *const u8, bare: bool, epoch: u32) -> Subject {
             if subject.confined {
                 return Subject { locked: locked((*mark).account), ..subject };
             }
+            // Only a confined task has a session: for others the place holds what was found out about them.
+            let known = known_free(epoch);
+            if (*mark).session == known || below_all_confined(task) {
+                return Subject::FREE;
+            }
+            let answer = mark_if_confined(epoch);
+            if answer == NOT_CONFINED {
+                (*mark).session = known;
+            }
+            return unmarked(answer);
         }
     }
-    unmarked(epoch)
+    unmarked(mark_if_confined(epoch))
+}
+
+/// The note that this real uid is not confined by the policy of this epoch.
+#[inline(always)]
+fn known_free(epoch: u32) -> u64 {
+    1 << 63 | u64::from(epoch & 0x7fff_ffff) << 32 | u64::from(current_uid())
 }
 
 #[inline(always)]
-fn unmarked(epoch: u32) -> Subject {
-    if mark_if_confined(epoch) == 0 {
+fn unmarked(answer: u32) -> Subject {
+    if answer != IS_CONFINED {
         return Subject::FREE;
     }
     Subject { locked: locked(session_account()), ..Subject::CONFINED }
 }
 
-/// Marks the current task if its real uid is confined: 1, else 0. Without room for the mark it is confined none the
-/// less. Rare, so a program of its own.
+/// The real uid is not confined.
+const NOT_CONFINED: u32 = 0;
+/// It is, and so is the task.
+const IS_CONFINED: u32 = 1;
+/// It is, but root keeps its own rights beside it: free for the moment.
+const KEPT_ROOT: u32 = 2;
+
+/// Marks the current task if its real uid is confined. Without room for the mark it is confined none the less. Rare, so
+/// a program of its own.
 #[inline(never)]
 fn mark_if_confined(epoch: u32) -> u32 {
+    if !account(current_uid(), epoch).0 {
+        return NOT_CONFINED;
+    }
     // Without credentials to look at, it is nobody who kept root.
-    if !account(current_uid(), epoch).0 || !acts_confined(true, effective_uid().unwrap_or(u32::MAX)) {
-        return 0;
+    if !acts_confined(true, effective_uid().unwrap_or(u32::MAX)) {
+        return KEPT_ROOT;
     }
     // SAFETY: the task is the kernel's own pointer; the storage is checked for null.
     unsafe {
@@ -313,7 +339,7 @@ fn mark_if_confined(epoch: u32) -> u32 {
             confine(mark, 0);
         }
     }
-    1
+    IS_CONFINED
 }
 
 /// Who acts, and the policy to judge by; `None` for somebody the gate does not judge.
