@@ -1,5 +1,8 @@
 //! Where kernel fields are. rustc emits no CO-RE relocations: the loader fills these in from the running kernel's
 //! BTF before the object is loaded, the kernel freezes them, and the verifier checks every access made with them.
+//!
+//! Every static here names its section. Without that the compiler takes one for a constant like any other, and lets `&0`
+//! elsewhere point to it because both are zero today; after the loader has written it, that zero is an address.
 
 use core::ptr::read_volatile;
 
@@ -8,6 +11,7 @@ pub const ABSENT: u32 = u32::MAX;
 
 macro_rules! offsets {
     ($($name:ident;)*) => { $(
+        #[unsafe(link_section = ".rodata")]
         #[unsafe(no_mangle)]
         pub static $name: u32 = ABSENT;
     )* };
@@ -40,6 +44,7 @@ offsets! {
 }
 
 /// Where the sequence number of the kernel's `rename_lock` is; 0 when the kernel does not say.
+#[unsafe(link_section = ".rodata")]
 #[unsafe(no_mangle)]
 pub static RENAME_SEQUENCE: u64 = 0;
 
@@ -51,6 +56,7 @@ pub fn rename_sequence() -> u64 {
 }
 
 /// Where the kernel's core pattern is; 0 when the kernel does not say.
+#[unsafe(link_section = ".rodata")]
 #[unsafe(no_mangle)]
 pub static CORE_PATTERN: u64 = 0;
 
@@ -63,34 +69,44 @@ pub fn core_pattern() -> u64 {
 
 /// Bounds of loops. Here and not in the code, so that the compiler cannot unroll them into megabytes; the verifier
 /// still sees constants.
+#[unsafe(link_section = ".rodata")]
 #[unsafe(no_mangle)]
 pub static LOOP_DEPTH: u32 = sekisho_abi::maps::DEPTH as u32;
 /// See [`LOOP_DEPTH`].
+#[unsafe(link_section = ".rodata")]
 #[unsafe(no_mangle)]
 pub static LOOP_RANGES: u32 = sekisho_abi::maps::RANGES as u32;
 
 /// See [`LOOP_DEPTH`].
+#[unsafe(link_section = ".rodata")]
 #[unsafe(no_mangle)]
 pub static LOOP_TRIES: u32 = 16;
 
 /// 0 where the kernel always finds a task's mark. Before linux 6.2 it may say that there is none while the same
 /// processor is at work on another task's.
+#[unsafe(link_section = ".rodata")]
 #[unsafe(no_mangle)]
 pub static STORAGE_MAY_FAIL: u32 = 1;
 
 /// 0 where the verifier believes nothing that is read through a file's path (since linux 6.18, where that is one of two
 /// members of a union): nothing can be kept then with what is found there.
+#[unsafe(link_section = ".rodata")]
 #[unsafe(no_mangle)]
 pub static FILE_PATH_BELIEVED: u32 = 0;
 
+#[unsafe(link_section = ".rodata")]
 #[unsafe(no_mangle)]
 static ANSWER_ALLOW: i32 = 0;
+#[unsafe(link_section = ".rodata")]
 #[unsafe(no_mangle)]
 static ANSWER_DENY: i32 = -1;
+#[unsafe(link_section = ".rodata")]
 #[unsafe(no_mangle)]
 static LAYER_PASS: i32 = 1;
+#[unsafe(link_section = ".rodata")]
 #[unsafe(no_mangle)]
 static LAYER_REFUSE: i32 = 0;
+#[unsafe(link_section = ".rodata")]
 #[unsafe(no_mangle)]
 static LAYER_QUEUE: i32 = 2;
 
