@@ -93,6 +93,16 @@ pub fn table(headings: &[&str], rows: &[Vec<String>]) -> String {
     out
 }
 
+/// When something was, to the second, and how long ago.
+pub fn moment(time: &str, language: Language) -> String {
+    let Ok(parsed) = time.parse::<Timestamp>() else { return shown(time) };
+    let (when, age) = (parsed.strftime("%F %T UTC"), age(time, language));
+    match language {
+        Language::English => format!("{when} ({age} ago)"),
+        Language::Japanese => format!("{when} ({age}前)"),
+    }
+}
+
 /// How long ago, in the largest whole unit.
 pub fn age(since: &str, language: Language) -> String {
     let Ok(since) = since.parse::<Timestamp>() else { return shown(since) };

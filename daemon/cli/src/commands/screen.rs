@@ -1,9 +1,9 @@
 //! `sekisho screen`: what left on the screens of one's own sessions, and how much more may.
 
-use super::why::unreachable;
+use super::why::{misunderstood, unreachable};
 use super::{Failure, Outcome};
 use crate::language::Language;
-use crate::terminal::{say, say_json};
+use crate::terminal::{moment, say, say_json, size};
 use sekisho_wire::gate::{Answer, Ask, ScreenBudget, ScreenSession, ask};
 use sekisho_wire::paths;
 use std::fmt::Write;
@@ -24,7 +24,7 @@ pub fn run(args: &Args, json: bool) -> Outcome {
     let (sessions, budget) = match answer {
         Answer::Screen { sessions, budget } => (sessions, budget),
         Answer::Error { message } => return Err(Failure::new(1, message, "")),
-        _ => return Err(Failure::new(75, "the gate answered another question", "")),
+        _ => return Err(misunderstood()),
     };
     if json {
         say_json(&serde_json::json!({ "sessions": sessions, "budget": budget }))?;
@@ -37,21 +37,23 @@ pub fn run(args: &Args, json: bool) -> Outcome {
 fn text(sessions: &[ScreenSession], budget: Option<&ScreenBudget>, language: Language) -> String {
     let mut text = String::new();
     if sessions.is_empty() {
-        text += language.pick("nothing of yours is on a screen\n", "画面に出ているものはありません\n");
+        text += language.pick(
+            "no session of yours over ssh has sent anything\n",
+            "ssh セッションから画面に出たものはありません\n",
+        );
     }
     for session in sessions {
         // Writing to a String cannot fail.
+        let (since, bytes) = (moment(&session.since, language), size(session.bytes));
         let _ = match language {
-            Language::English => {
-                writeln!(text, "session since {}: {} bytes on the screen", session.since, session.bytes)
-            }
-            Language::Japanese => {
-                writeln!(text, "{} からのセッション: 画面に {} バイト", session.since, session.bytes)
-            }
+            Language::English => writeln!(text, "session since {since}: {bytes} on the screen"),
+            Language::Japanese => writeln!(text, "{since} からのセッション: 画面に {bytes}"),
         };
         if session.held > 0 {
-            let times = language.pick("times held back or refused", "回、保留または拒否");
-            let _ = writeln!(text, "  {} {times}", session.held);
+            let _ = match language {
+                Language::English => writeln!(text, "  held back or refused: {} times", session.held),
+                Language::Japanese => writeln!(text, "  保留または拒否: {} 回", session.held),
+            };
         }
     }
     if let Some(budget) = budget {
@@ -59,17 +61,14 @@ fn text(sessions: &[ScreenSession], budget: Option<&ScreenBudget>, language: Lan
             "cut" => language.pick("more ends the connection", "超えると接続が切れます"),
             _ => language.pick("more is slowed down", "超えると遅くなります"),
         };
+        let (left, hour) = (size(budget.left), size(budget.bytes_per_hour));
         let _ = match language {
-            Language::English => writeln!(
-                text,
-                "{} bytes may leave at once now, {} in any hour; {over}",
-                budget.left, budget.bytes_per_hour
-            ),
-            Language::Japanese => writeln!(
-                text,
-                "今すぐ出せるのは {} バイト、1時間では {} バイトまで。{over}",
-                budget.left, budget.bytes_per_hour
-            ),
+            Language::English => {
+                writeln!(text, "{left} may leave at once now, {hour} in any hour; {over}")
+            }
+            Language::Japanese => {
+                writeln!(text, "今すぐ出せるのは {left}、どの1時間にも {hour} まで。{over}")
+            }
         };
         text += language.pick(
             "results leave through the spool: sekisho submit\n",
@@ -96,13 +95,19 @@ mod tests {
         };
         let budget = |over: &str| ScreenBudget { bytes_per_hour: 1 << 20, over: over.into(), left: 512 };
         let english = text(std::slice::from_ref(&session), Some(&budget("cut")), Language::English);
-        for part in
-            ["02:00:00Z", "4096", "2 times", "512", "1048576", "ends the connection", "sekisho submit"]
-        {
+        for part in [
+            "2026-11-22 02:00:00 UTC",
+            "4096 B",
+            "2 times",
+            "512 B",
+            "1048 kB",
+            "ends the connection",
+            "sekisho submit",
+        ] {
             assert!(english.contains(part), "{part}: {english}");
         }
         let japanese = text(&[session], Some(&budget("throttle")), Language::Japanese);
-        assert!(japanese.contains("4096 バイト") && japanese.contains("遅くなります"), "{japanese}");
+        assert!(japanese.contains("4096 B") && japanese.contains("遅くなります"), "{japanese}");
         assert!(text(&[], None, Language::Japanese).contains("ありません"));
     }
 }

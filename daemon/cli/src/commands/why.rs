@@ -2,13 +2,15 @@
 
 use super::{Failure, Outcome};
 use crate::language::Language;
-use crate::terminal::{say, say_json};
+use crate::terminal::{moment, say, say_json};
 use sekisho_policy::schema::{Policy, ZoneKind};
 use sekisho_wire::gate::{Answer, Ask, Denial, ask};
 use sekisho_wire::{config, paths};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+
+mod words;
 
 /// Arguments.
 #[derive(clap::Args)]
@@ -29,7 +31,7 @@ pub fn run(args: &Args, json: bool) -> Outcome {
     let denials = match answer {
         Answer::Why { denials } => denials,
         Answer::Error { message } => return Err(Failure::new(1, message, "")),
-        _ => return Err(Failure::new(75, "the gate answered another question", "")),
+        _ => return Err(misunderstood()),
     };
     // The policy is readable on an ordinary node; without it only the advice is shorter.
     let places = config::load_installed().ok().map(|loaded| Places::of(&loaded.policy)).unwrap_or_default();
@@ -47,11 +49,27 @@ pub fn run(args: &Args, json: bool) -> Outcome {
 
 /// The gate could not be asked.
 pub fn unreachable(socket: &Path, error: &dyn std::fmt::Display) -> Failure {
-    Failure::new(
-        75,
-        format!("the gate at {} does not answer: {error}", socket.display()),
+    let (language, socket) = (Language::of_caller(), socket.display());
+    let message = match language {
+        Language::English => format!("the gate at {socket} does not answer: {error}"),
+        Language::Japanese => format!("関所 ({socket}) が応答しません: {error}"),
+    };
+    let hint = language.pick(
         "what the gate denies stays denied without its daemon; the administrator sees: systemctl status sekisho-gate",
-    )
+        "デーモンが止まっていても拒否は続きます。管理者は systemctl status sekisho-gate で確認してください",
+    );
+    Failure::new(75, message, hint)
+}
+
+/// The daemon is of another version.
+pub fn misunderstood() -> Failure {
+    let language = Language::of_caller();
+    let message = language.pick("the gate answered another question", "関所が別の問いに答えました");
+    let hint = language.pick(
+        "command and daemon may differ in version: systemctl restart sekisho-gate",
+        "コマンドとデーモンの版が違う可能性があります: systemctl restart sekisho-gate",
+    );
+    Failure::new(75, message, hint)
 }
 
 /// Where one may write.
@@ -98,19 +116,27 @@ fn text(denials: &[Denial], limit: usize, places: &Places, language: Language) -
     let own = folded(denials.iter().filter(|d| !is_bookkeeping(d)));
     for denial in own.iter().take(limit) {
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "{}  {} ({})", denial.time, denial.comm, denial.pid);
+        let _ = writeln!(text, "{}  {} ({})", moment(&denial.time, language), denial.comm, denial.pid);
         let verdict = match (denial.denied, language) {
             (true, Language::English) => "denied",
             (true, Language::Japanese) => "拒否",
             (false, Language::English) => "recorded only (audit mode)",
             (false, Language::Japanese) => "記録のみ (監査モード)",
         };
-        let _ = writeln!(text, "  {verdict}: {} {}", denial.hook, denial.object);
+        let (act, object) = (words::act(&denial.hook, language), words::object(&denial.object, language));
+        let _ = writeln!(
+            text,
+            "  {verdict}: {} [{}]",
+            format!("{act}: {object}").trim_end_matches(": "),
+            denial.hook
+        );
         if denial.repeated > 0 {
-            let times = language.pick("more times", "回、ほかにも");
-            let _ = writeln!(text, "  {} {times}", denial.repeated);
+            let _ = match language {
+                Language::English => writeln!(text, "  and {} times before", denial.repeated),
+                Language::Japanese => writeln!(text, "  ほかに {} 回", denial.repeated),
+            };
         }
-        let _ = writeln!(text, "  {}", reason(&denial.reason, language));
+        let _ = writeln!(text, "  {}", words::reason(&denial.reason, language));
     }
     if own.len() > limit {
         let (more, all) = (own.len() - limit, own.len());
@@ -122,7 +148,13 @@ fn text(denials: &[Denial], limit: usize, places: &Places, language: Language) -
     let lead =
         language.pick("login bookkeeping that was denied, harmless", "ログイン処理の一部 (影響はありません)");
     for denial in folded(denials.iter().filter(|d| is_bookkeeping(d))) {
-        let _ = writeln!(text, "({lead}: {} {} ×{})", denial.comm, denial.object, denial.repeated + 1);
+        let _ = writeln!(
+            text,
+            "({lead}: {} {} ×{})",
+            denial.comm,
+            words::object(&denial.object, language),
+            denial.repeated + 1
+        );
     }
     advice(&mut text, places, language);
     text
@@ -140,74 +172,6 @@ fn advice(text: &mut String, places: &Places, language: Language) {
         );
         let _ = writeln!(text, "{lead}: {}", places.spools.join(", "));
     }
-}
-
-/// A reason in a sentence.
-fn reason(name: &str, language: Language) -> &'static str {
-    let (english, japanese) = match name {
-        "outside_zones" => (
-            "this lies outside the places where data may be written on this node",
-            "このノードで書き込みが許された場所の外です",
-        ),
-        "device" => (
-            "this device could carry data off the node",
-            "この装置はデータをノード外へ運び出せるため使えません",
-        ),
-        "network" => (
-            "this network destination is not one the node's policy allows",
-            "この通信先はノードのポリシーで許可されていません",
-        ),
-        "socket_kind" => ("this kind of socket is not available here", "この種類のソケットは使えません"),
-        "listen" => (
-            "who listens here is reached over loopback only: others could fetch data",
-            "待ち受けに接続できるのはループバックからだけです(外部からデータを取り出せるため)",
-        ),
-        "inherited_socket" => (
-            "this connection was opened by a process outside the gate",
-            "この接続は関所の外のプロセスが開いたものです",
-        ),
-        "deputy" => (
-            "the other side is not confined and could take data out on your behalf",
-            "相手は関所の外にあり、代わりにデータを持ち出せるため接続できません",
-        ),
-        "mount" => ("the tree of mounts cannot be changed here", "マウントは変更できません"),
-        "capability" => (
-            "this privilege would lead past the gate; sudo does not lift it",
-            "この特権は関所を迂回できるため使えません(sudo でも同じです)",
-        ),
-        "bpf" => ("bpf is reserved for the gate", "bpf は関所専用です"),
-        "other_process" => (
-            "that process is not confined; reaching into it would lead past the gate",
-            "相手は関所の外のプロセスのため操作できません",
-        ),
-        "mark_failed" => (
-            "the kernel could not note who you are; try again, and tell the administrator",
-            "カーネルが識別情報を記録できませんでした。再試行し、管理者に連絡してください",
-        ),
-        "lockdown" => (
-            "everything outward is frozen at the moment; ask the secretariat",
-            "現在すべての持ち出しが停止されています。事務局に問い合わせてください",
-        ),
-        "kernel_interface" => ("this kernel interface is closed here", "このカーネル機能は使えません"),
-        "screen" => (
-            "more has left on the screen than the node allows in an hour, or than a session without a terminal may send; wait, or take results out through the spool",
-            "画面へ出せる量(1時間あたり、または端末のないセッションの上限)を超えました。時間をおくか、結果はスプールから持ち出してください",
-        ),
-        "borrowed_name" => (
-            "a service would take you for somebody else: speak to it as yourself, without sudo or su",
-            "相手のサービスが別人と誤認します。sudo や su を使わず、自分のアカウントで接続してください",
-        ),
-        "unresolved" => (
-            "where this lands could not be found out (too deep, or nameless), so it counts as outside; use a shorter path in a workspace",
-            "書き込み先を特定できないため (深すぎる、または名前がない) 範囲外とみなします。作業領域内の浅い場所を使ってください",
-        ),
-        "other_home" => (
-            "this file has a second name that may lie outside; work on a copy: cp FILE COPY",
-            "このファイルには範囲外かもしれない別名 (ハードリンク) があります。コピーして作業してください: cp FILE COPY",
-        ),
-        _ => ("the gate denied this", "関所が拒否しました"),
-    };
-    language.pick(english, japanese)
 }
 
 #[cfg(test)]
@@ -234,9 +198,15 @@ mod tests {
         let places =
             Places { workspaces: vec!["/home/a".into()], spools: vec!["/var/spool/sekisho/demo".into()] };
         let english = text(&[denial("outside_zones")], 10, &places, Language::English);
-        for part in
-            ["file_open", "`x`", "3 more times", "outside the places", "/home/a", "/var/spool/sekisho/demo"]
-        {
+        for part in [
+            "opening a file: `x`",
+            "[file_open]",
+            "2026-11-22 02:00:00 UTC",
+            "3 times before",
+            "outside the places",
+            "/home/a",
+            "/var/spool/sekisho/demo",
+        ] {
             assert!(english.contains(part), "{part}: {english}");
         }
         let japanese = text(&[denial("outside_zones")], 10, &places, Language::Japanese);
@@ -257,41 +227,11 @@ mod tests {
         };
         let all: Vec<_> = (0..9).map(su).chain((0..20).map(again)).chain([real]).collect();
         let shown = text(&all, 2, &Places::default(), Language::English);
-        assert_eq!(shown.matches("denied: file_open").count(), 2, "{shown}");
-        for part in ["  79 more times", "destination", "su unix socket", "×9"] {
+        assert_eq!(shown.matches("[file_open]").count(), 2, "{shown}");
+        for part in ["  and 79 times before", "destination", "su unix socket", "×9"] {
             assert!(shown.contains(part), "{part}: {shown}");
         }
         assert!(!shown.contains("more kinds"), "{shown}");
         assert!(text(&all, 1, &Places::default(), Language::Japanese).contains("ほか 1 種類"));
-    }
-
-    #[test]
-    fn every_reason_has_its_own_sentence_in_both_languages() {
-        let names = [
-            "outside_zones",
-            "device",
-            "network",
-            "socket_kind",
-            "listen",
-            "inherited_socket",
-            "deputy",
-            "mount",
-            "capability",
-            "bpf",
-            "other_process",
-            "mark_failed",
-            "lockdown",
-            "kernel_interface",
-            "screen",
-            "borrowed_name",
-            "unresolved",
-            "other_home",
-        ];
-        for language in [Language::English, Language::Japanese] {
-            let sentences: std::collections::BTreeSet<_> =
-                names.iter().map(|n| reason(n, language)).collect();
-            assert_eq!(sentences.len(), names.len());
-            assert!(!sentences.contains(reason("something new", language)));
-        }
     }
 }
