@@ -133,7 +133,7 @@ impl Screen {
             .iter()
             .flatten()
             .map(|(id, bytes)| (id, parse(&bytes)))
-            .filter(|(_, session)| session.account == account)
+            .filter(|(id, session)| session.account == account && is_open(*id, session))
             .map(|(id, session)| self.told(id, &session, false))
             .collect();
         own.sort_by_key(|session| session.session);
@@ -152,7 +152,7 @@ impl Screen {
         present.sort_unstable_by_key(|(id, _)| *id);
         let mut records = Vec::new();
         for (id, session) in &present {
-            let ended = !transport_lives(session.pid, session.last.max(session.told).max(*id));
+            let ended = !is_open(*id, session);
             let (when, bytes) = *self.recorded.entry(*id).or_insert((now, 0));
             if ended || (now.saturating_sub(when) >= INTERVAL && session.bytes != bytes) {
                 records.push(self.told(*id, session, ended));
@@ -190,6 +190,11 @@ impl Screen {
             tracing::warn!(%error, "a session's record was not written to disk");
         }
     }
+}
+
+/// Does a session go on?
+fn is_open(id: u64, session: &Session) -> bool {
+    transport_lives(session.pid, session.last.max(session.told).max(id))
 }
 
 /// Does the transport that was last seen then still run? Its number may belong to a younger process by now; it may itself

@@ -88,8 +88,11 @@ impl Places {
 
 /// What login programs ask of the system beside the person's own doing: told last, in one line each.
 fn is_bookkeeping(denial: &Denial) -> bool {
-    let login = ["su", "sudo", "sshd", "sshd-session", "login", "cron", "(sd-pam)", "systemd"];
-    denial.hook.starts_with("unix_") && login.contains(&denial.comm.as_str())
+    let login = ["su", "sudo", "sshd", "sshd-session", "login", "cron"];
+    // The person's own service manager finds out at login what it may do, and goes on without.
+    let manager = ["systemd", "(sd-pam)"];
+    manager.contains(&denial.comm.as_str())
+        || (denial.hook.starts_with("unix_") && login.contains(&denial.comm.as_str()))
 }
 
 /// The same thing denied to the same program again, under whatever process id, is one entry with a count.
@@ -225,10 +228,13 @@ mod tests {
             repeated: 0,
             ..denial("deputy")
         };
-        let all: Vec<_> = (0..9).map(su).chain((0..20).map(again)).chain([real]).collect();
+        let manager = Denial { comm: "systemd".into(), hook: "bpf".into(), repeated: 0, ..su(7) };
+        let all: Vec<_> = (0..9).map(su).chain((0..20).map(again)).chain([manager, real]).collect();
         let shown = text(&all, 2, &Places::default(), Language::English);
         assert_eq!(shown.matches("[file_open]").count(), 2, "{shown}");
-        for part in ["  and 79 times before", "destination", "su unix socket", "×9"] {
+        for part in
+            ["  and 79 times before", "destination", "su unix socket", "×9", "systemd unix socket", "×1"]
+        {
             assert!(shown.contains(part), "{part}: {shown}");
         }
         assert!(!shown.contains("more kinds"), "{shown}");
