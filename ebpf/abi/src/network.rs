@@ -20,6 +20,7 @@ pub const TCP: u32 = 6;
 pub const UDP: u32 = 17;
 const NETLINK_ROUTE: u32 = 0;
 const NETLINK_AUDIT: u32 = 9;
+const NETLINK_KOBJECT_UEVENT: u32 = 15;
 
 /// An address, IPv4 mapped into IPv6.
 pub type Address = [u8; 16];
@@ -112,8 +113,14 @@ pub const fn decide_create(
                 && ((kind == SOCK_STREAM && (protocol == 0 || protocol == TCP))
                     || (kind == SOCK_DGRAM && (protocol == 0 || protocol == UDP)))
         }
-        // sudo and PAM write their audit records, which stay on the node, and fail without.
-        AF_NETLINK => protocol == NETLINK_ROUTE || (protocol == NETLINK_AUDIT && effective_root),
+        // sudo and PAM write their audit records, which stay on the node, and fail without. A person's service manager
+        // hears of devices (and aborts at its end if it never could); only root may speak there, and never a confined one.
+        AF_NETLINK => match protocol {
+            NETLINK_ROUTE => true,
+            NETLINK_AUDIT => effective_root,
+            NETLINK_KOBJECT_UEVENT => !effective_root,
+            _ => false,
+        },
         _ => false,
     };
     if fits { Reason::Allowed } else { Reason::SocketKind }

@@ -262,6 +262,14 @@ proptest! {
                 prop_assert!(!who.transport);
                 prop_assert!(matches!((kind, protocol), (1, 0 | 6) | (2, 0 | 17)));
             }
+            if family == 16 {
+                // Routes, audit records of root's programs, and news of devices for everybody else.
+                prop_assert!(matches!((protocol, root), (0, _) | (9, true) | (15, false)));
+            }
+        }
+        // Without these nobody can say anything to a netlink group, or invent a device.
+        for capability in [12, 21] {
+            prop_assert_eq!(process::decide_capability(who, capability), Reason::Capability);
         }
     }
 
