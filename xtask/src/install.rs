@@ -40,7 +40,11 @@ const FOR_THE_LAB: &[Package] = &[
     package("cpio", "packs it"),
     package("kmod", "names the kernel modules it needs"),
     package("xz-utils", "unpacks those modules"),
-    package("openssh-client", "the officer's key, and verifying a released bag with stock tools"),
+    package(
+        "openssh-client",
+        "the officer's key, verifying a released bag with stock tools, and real logins",
+    ),
+    package("rsync", "one of the clients that a login must refuse"),
 ];
 
 /// Everything: what `build` needs and what the lab needs.
