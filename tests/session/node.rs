@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 /// Longest that one client may take, seconds: the guest's processor is emulated.
-const PATIENCE: &str = "150";
+const PATIENCE: &str = "400";
 /// Longest that the machine may live, seconds.
-const LIFE: &str = "1800";
+const LIFE: &str = "3000";
 
 /// What a client said.
 #[derive(Debug, Clone, Default)]

@@ -44,9 +44,10 @@ pub fn counted(node: &Node, told: &mut Told) {
     told.insert(
         "record",
         node.root(
-            "for i in $(seq 150); do [ \"$(grep -c ended.*true /var/lib/sekisho-gate/screen.jsonl)\" -ge 2 ] && break; sleep 0.2; done
-             for i in $(seq 75); do grep -q '^sekisho_gate_screen_bytes [0-9]\\{7,\\}' /run/sekisho-gate/metrics.prom && break; sleep 0.2; done
-             tail -n 3 /var/lib/sekisho-gate/screen.jsonl; grep '^sekisho_gate_screen_bytes' /run/sekisho-gate/metrics.prom",
+            "records=/var/lib/sekisho-gate/screen.jsonl; metrics=/run/sekisho-gate/metrics.prom
+             for i in $(seq 900); do grep -q '\"bytes\":[0-9]\\{7,\\},.*\"ended\":true' $records && break; sleep 0.2; done
+             for i in $(seq 900); do grep -q '^sekisho_gate_screen_bytes [0-9]\\{7,\\}' $metrics && break; sleep 0.2; done
+             cat $records; grep '^sekisho_gate_screen_bytes' $metrics",
         ),
     );
 }
