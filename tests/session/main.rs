@@ -36,7 +36,7 @@ const ON: &str = "mv /root/00-sekisho.conf /etc/ssh/sshd_config.d/ && systemctl 
 const MANAGER: &str = "systemctl unmask -q user@.service";
 /// Root's half of a login, and the manager, end after the session.
 const OVER: &str = "for i in $(seq 1000); do loginctl --no-legend list-sessions | grep -q researcher || break; sleep 0.1; done
-                    loginctl --no-legend list-sessions; last -n 1 researcher
+                    loginctl --no-legend list-sessions; last -w -n 1 researcher
                     for i in $(seq 1000); do systemctl -q is-active user@1001 || break; sleep 0.1; done
                     systemctl list-units --no-legend --plain --failed";
 /// What deploy/README.md asks of an administrator.

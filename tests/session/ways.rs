@@ -31,7 +31,7 @@ pub const WAYS: &[(&str, Way)] = &[
     ("ssh -T node < script", script),
     ("scp", |node| fetched(node, "scp", &["node:canary", "got"])),
     ("scp -O", |node| fetched(node, "scp", &["-O", "node:canary", "got"])),
-    ("sftp", |node| fetched(node, "sftp", &["-q", "node:canary", "got"])),
+    ("sftp", |node| fetched(node, "sftp", &["node:canary", "got"])),
     ("rsync", rsync),
     ("ssh -s node sftp", subsystem),
     ("ssh -L", |node| local(node, &format!("127.0.0.1:PORT:{SERVED}"), "-L", |_| {})),
@@ -95,9 +95,19 @@ fn script(node: &Node) -> Outcome {
 
 /// The first packet of the sftp protocol; a server answers with its version and the names of its extensions.
 fn subsystem(node: &Node) -> Outcome {
-    let mut outcome = fed(node, &["-s", "node", "sftp"], &[0, 0, 0, 5, 1, 0, 0, 0, 3]);
-    outcome.arrived = outcome.said.out.contains("@openssh.com");
-    outcome
+    let mut ssh = node.client("ssh");
+    let piped =
+        ssh.args(["-s", "node", "sftp"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = piped.spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    // Somebody who is refused may be gone already.
+    let _gone = input.write_all(&[0, 0, 0, 5, 1, 0, 0, 0, 3]);
+    // A server whose client hangs up first says nothing.
+    let mut answer = [0; 64];
+    let n = child.stdout.as_mut().unwrap().read(&mut answer).unwrap();
+    drop(input);
+    let said = Said { out: String::from_utf8_lossy(&answer[..n]).into_owned(), ..ended(child) };
+    Outcome { arrived: n > 4 && answer[4] == 2, said }
 }
 
 fn fed(node: &Node, arguments: &[&str], input: &[u8]) -> Outcome {
