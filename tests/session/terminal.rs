@@ -38,7 +38,11 @@ impl Terminal {
             .args(["-o", "KexAlgorithms=curve25519-sha256"])
             .args(more)
             .arg("node");
-        ssh.current_dir(node.home.path()).env("TERM", "xterm").env("LC_ALL", "C.UTF-8").env("DISPLAY", ":99");
+        ssh.current_dir(node.home.path())
+            .env("TERM", "xterm")
+            .env("LC_ALL", "C.UTF-8")
+            .env("DISPLAY", ":99")
+            .env("SSH_AUTH_SOCK", node.home.path().join("agent"));
         ssh.stdin(slave.try_clone().unwrap()).stdout(slave.try_clone().unwrap());
         ssh.stderr(Stdio::from(slave));
         // SAFETY: both calls are async-signal-safe; standard input is the terminal.
