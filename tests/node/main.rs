@@ -5,6 +5,7 @@
 
 mod contract;
 mod life;
+mod life_orders;
 mod scene;
 mod units;
 mod workflow;

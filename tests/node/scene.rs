@@ -178,5 +178,5 @@ fn decoded(text: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// A shell function that waits: `until_true SECONDS COMMAND`.
-pub const UNTIL: &str = "until_true() { n=$(($1 * 5)); shift; for i in $(seq $n); do \"$@\" && return 0; sleep 0.2; done; return 1; }\n";
+/// A shell function that waits: `until_true SECONDS COMMAND`, in bash. The command is tried once at least.
+pub const UNTIL: &str = "until_true() { end=$((SECONDS + $1)); shift; until \"$@\"; do [ $SECONDS -lt $end ] || return 1; sleep 0.2; done; }\n";

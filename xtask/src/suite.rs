@@ -13,6 +13,9 @@ use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
+/// What boots one lab after another, longest first.
+const LONG: [&str; 5] = ["tests node", "tests escape", "tests work", "tests session", "tests gate_kept"];
+
 /// What was counted.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Count {
@@ -37,7 +40,10 @@ pub(crate) fn run(shared: Option<&Path>) -> Result<Count> {
     let mut programs = process::step("building the tests", programs)?;
     ensure!(!programs.is_empty(), "the workspace has no test programs");
     // The long ones first, so that none of them is left alone at the end.
-    programs.sort_by_key(|program| !program.across);
+    programs.sort_by_key(|program| {
+        let long = LONG.iter().position(|name| program.name == *name).unwrap_or(LONG.len());
+        (!program.across, long)
+    });
     let queue = Mutex::new(VecDeque::from(programs));
     let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
     let done = Mutex::new(Vec::new());
