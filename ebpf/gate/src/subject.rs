@@ -235,7 +235,7 @@ fn locked_by_name(account: u32, uid: u32) -> bool {
 /// Has the current task certainly no mark? The pointer to its storage is read here, not asked for through a helper
 /// that under contention finds nothing where there is something: null means that nothing was ever stored.
 #[inline(always)]
-fn without_storage(task: *const u8) -> bool {
+pub fn without_storage(task: *const u8) -> bool {
     // SAFETY: a field of the current task.
     setting(&raw const OFF_TASK_STORAGE) != ABSENT
         && unsafe { field::<u64>(task, &raw const OFF_TASK_STORAGE) } == 0
@@ -244,7 +244,7 @@ fn without_storage(task: *const u8) -> bool {
 /// Is the real uid of the current task below every confined one? Then no rule confines a task without a mark, except
 /// those that exec asks in addition.
 #[inline(always)]
-fn below_all_confined(task: *const u8) -> bool {
+pub fn below_all_confined(task: *const u8) -> bool {
     // SAFETY: fields of the current task; null is checked.
     unsafe {
         let cred: *const u8 = field(task, &raw const OFF_TASK_CRED);

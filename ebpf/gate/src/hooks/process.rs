@@ -5,8 +5,8 @@ use crate::lent::{first_lent, is_lent};
 use crate::maps::{SHADOWS, count};
 use crate::record;
 use crate::subject::{
-    Policy, account, belongs, confine, confined, current_task, is_transport_program, mark_of, policy,
-    remember, remembered, subject_of,
+    Policy, account, belongs, below_all_confined, confine, confined, current_task, is_transport_program,
+    mark_of, policy, remember, remembered, subject_of, without_storage,
 };
 use aya_ebpf::helpers::{bpf_get_current_pid_tgid, bpf_ktime_get_boot_ns, bpf_send_signal};
 use sekisho_abi::hook::Hook;
@@ -94,9 +94,14 @@ hook!(task_fix_setuid, ctx, {
 // Programs of a confined login or cgroup are marked before they run.
 hook!(bprm_check_security, _ctx, {
     let policy = policy();
+    let task = current_task();
+    // A system service: nothing was ever stored with it, and what is not stored is not looked for at every hook.
+    if without_storage(task) && below_all_confined(task) && !belongs(policy.epoch) {
+        return 0;
+    }
     // SAFETY: the storage is checked for null.
     unsafe {
-        let mark = mark_of(current_task(), true);
+        let mark = mark_of(task, true);
         if mark.is_null() {
             return match remembered() {
                 // Somebody confined goes on as such.
