@@ -144,7 +144,10 @@ fn text(denials: &[Denial], limit: usize, places: &Places, language: Language) -
     if own.len() > limit {
         let (more, all) = (own.len() - limit, own.len());
         let _ = match language {
-            Language::English => writeln!(text, "… {more} more kinds: sekisho why --limit {all}"),
+            Language::English => {
+                let kinds = if more == 1 { "kind" } else { "kinds" };
+                writeln!(text, "… {more} more {kinds}: sekisho why --limit {all}")
+            }
             Language::Japanese => writeln!(text, "… ほか {more} 種類: sekisho why --limit {all}"),
         };
     }
@@ -237,7 +240,7 @@ mod tests {
         {
             assert!(shown.contains(part), "{part}: {shown}");
         }
-        assert!(!shown.contains("more kinds"), "{shown}");
+        assert!(!shown.contains("more kind"), "{shown}");
         assert!(text(&all, 1, &Places::default(), Language::Japanese).contains("ほか 1 種類"));
     }
 }
