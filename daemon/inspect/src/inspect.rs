@@ -7,7 +7,7 @@ use crate::shape::Shape;
 use crate::source::{Meter, Source};
 use crate::stream::Stream;
 use sekisho_policy::FileFacts;
-use sekisho_policy::facts::{Coverage, Opaque, OpaqueKind, Part, Problem, ProblemKind};
+use sekisho_policy::facts::{Coverage, Opaque, OpaqueKind, Part, Problem, ProblemKind, What};
 use sekisho_wire::inspect::{Job, Mended};
 use std::fs::File;
 use std::io::{Read, Seek};
@@ -37,6 +37,7 @@ pub fn run(
     let stream = Stream::open(source, meter.clone(), SAMPLE);
     let mut facts = read(stream, &meter, bytes, &context, progress);
     facts.path = job.name.clone();
+    facts.parts.extend(crate::names::look(&job.name, job.policy.counts.minimum));
     let mended = copy.and_then(|copy| mend(again, copy, &facts, &context));
     (facts, mended)
 }
@@ -53,7 +54,15 @@ fn mend(mut again: File, mut copy: File, facts: &FileFacts, context: &Context<'_
     let Format::Text { carriage } = detect::format(stream.head(), stream.head_is_all()) else { return None };
     let shape = Shape::of(stream.head(), stream.head_is_all());
     let sample = Sample { head: stream.head(), whole: stream.head_is_all(), shape };
-    let writer = readers::results::copier(&sample, context)?;
+    let coded: Vec<String> = facts
+        .parts
+        .iter()
+        .filter_map(|p| if let Part::Statistics(table) = p { Some(&table.evidence) } else { None })
+        .flatten()
+        .filter(|e| e.what == What::CodedColumn)
+        .map(|e| e.about.clone())
+        .collect();
+    let writer = readers::results::copier(&sample, context, &coded)?;
     let mut blocks = Blocks::new(stream, carriage);
     let mended = readers::results::write_copy(writer, &mut blocks, &mut copy);
     if mended.is_none() || blocks.problem.is_some() {

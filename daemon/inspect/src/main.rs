@@ -19,6 +19,7 @@ mod genotypes;
 mod hostile;
 mod inspect;
 mod lines;
+mod names;
 mod number;
 mod readers;
 mod roles;

@@ -114,4 +114,10 @@ pub enum What {
     Personal,
     /// Something that may be personal information.
     MaybePersonal,
+    /// A column whose values may be a code for something else: a few in turn, a few heaps, a few last digits.
+    CodedColumn,
+    /// Small counts that only the declared number of subjects rules out, where the values would fit fewer.
+    UnprovenSubjects,
+    /// Content that a reader of the file does not see: hidden sheets, comments, attributes, scripts.
+    Hidden,
 }

@@ -12,6 +12,7 @@ use super::plan::{kind, plan, site_column};
 use super::profile::Profile;
 use super::roles::{self, Groups, Role};
 use crate::lines::{self, Block};
+use crate::readers::code::Code;
 use crate::readers::tally::{Tally, words};
 use crate::readers::{Context, Flow, Found, Sample, TextReader, printed};
 use crate::shape::Delimiter;
@@ -36,6 +37,9 @@ pub struct SiteTable {
     groups: Vec<Group>,
     said: Vec<Said>,
     profiles: Vec<(usize, Profile)>,
+    codes: Vec<(usize, Code)>,
+    /// Columns that a copy empties because they may carry a code.
+    coded: Vec<usize>,
     tests: Option<usize>,
     chrom: Option<usize>,
     id: Option<usize>,
@@ -133,6 +137,8 @@ impl SiteTable {
             roles: found,
             said: Vec::new(),
             profiles: Vec::new(),
+            codes: Vec::new(),
+            coded: Vec::new(),
             tests,
             declared: info.and_then(|i| i.subjects).or(context.request.subjects),
             declared_groups,
@@ -228,10 +234,14 @@ impl SiteTable {
         for (column, profile) in &mut self.profiles {
             profile.add(field(*column), number, minimum);
         }
+        for (column, code) in &mut self.codes {
+            code.add(field(*column), number);
+        }
         if !offends && !broken {
             self.clear += u64::from(long.is_none());
             self.kept += 1;
             match long {
+                _ if self.copy.is_some() && !self.coded.is_empty() => self.write_rounded(line, spans),
                 Some(_) if self.copy.is_some() => self.write_rounded(line, spans),
                 _ => self.write(line),
             }
@@ -246,6 +256,9 @@ impl SiteTable {
 
     /// Evidence about whole columns.
     fn close(&mut self) {
+        for (column, code) in std::mem::take(&mut self.codes) {
+            code.close(&self.header[column], &mut self.tally);
+        }
         for (column, profile) in std::mem::take(&mut self.profiles) {
             profile.unclear(&self.header[column], &mut self.tally);
             if profile.longest > LONGEST_WORD {

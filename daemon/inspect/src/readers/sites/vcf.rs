@@ -1,5 +1,6 @@
 //! VCF without subjects: AC, AN, AF, NS, MAC, nhomalt, AC_Het, AC_Hom, AC_Hemi, and every `AC_<group>` with its `AN_<group>`.
 
+mod codes;
 mod copy;
 mod learn;
 
@@ -38,6 +39,9 @@ pub struct SitesVcf {
     names: Groups,
     planned: usize,
     profiles: Vec<Profile>,
+    codes: codes::Codes,
+    /// Columns and keys that a copy leaves out because they may carry a code.
+    coded: Vec<String>,
     declared: Option<u64>,
     declared_groups: Vec<(String, u64)>,
     held: Vec<u8>,
@@ -79,6 +83,8 @@ impl SitesVcf {
             names,
             planned: 0,
             profiles: Vec::new(),
+            codes: codes::Codes::new(),
+            coded: Vec::new(),
             declared: info.and_then(|i| i.subjects).or(context.request.subjects),
             declared_groups: info
                 .map(|i| i.groups.iter().map(|(k, n)| (roles::spelling(k.as_bytes()), *n)).collect())
@@ -170,7 +176,9 @@ impl SitesVcf {
             let entry = &info[start..end];
             let equals = memchr::memchr(b'=', entry);
             let name = &entry[..equals.unwrap_or(entry.len())];
-            if equals.is_some() {
+            if equals.is_none() {
+                self.codes.flag(name);
+            } else {
                 let key = self.key(name, guess);
                 guess = key.wrapping_add(1);
                 if key != usize::MAX {
@@ -203,11 +211,22 @@ impl SitesVcf {
         };
         let (offends, broken) =
             difference::row(&self.groups, &row, &self.policy, &mut self.tally, &mut self.said);
+        let digits = self.policy.numbers.significant_digits;
+        let surplus = |text: &[u8]| {
+            text.len() > digits as usize
+                && text
+                    .split(|b| *b == b',')
+                    .filter_map(printed::parse)
+                    .any(|n| !n.whole && n.significant > digits)
+        };
+        let mut long = surplus(field(5));
         for (key, role) in self.roles.iter().enumerate() {
             let (from, to) = values.get(key).copied().unwrap_or((usize::MAX, 0));
+            self.codes.value(key, &self.keys[key], *role, value(key), number);
             if from == usize::MAX {
                 continue;
             }
+            long |= !matches!(role, Role::Label) && surplus(&line[from..to]);
             if *role == Role::Unknown {
                 for part in line[from..to].split(|b| *b == b',') {
                     self.profiles[key].add(part, number, self.policy.counts.minimum);
@@ -236,11 +255,19 @@ impl SitesVcf {
         if broken {
             self.tally.add(What::Unparsed, self.everything, || (place(), words(info)));
         }
+        if long {
+            self.tally.add(What::ExtraDigits, self.everything, || (place(), words(info)));
+        }
+        self.codes.record(field(2), field(5), field(6), number);
         self.values = values;
         if !offends && !broken {
-            self.clear += 1;
+            self.clear += u64::from(!long);
             self.kept += 1;
-            if self.left_out.is_empty() { self.write(line) } else { self.write_without(line, fixed[7]) }
+            if self.left_out.is_empty() && self.coded.is_empty() && !long {
+                self.write(line);
+            } else {
+                self.write_without(line, &fixed);
+            }
         }
     }
 
@@ -250,6 +277,7 @@ impl SitesVcf {
         for (old, new) in self.groups.iter().zip(&mut fresh) {
             new.declared = old.declared;
             new.inferred = old.inferred;
+            new.fewest = old.fewest;
             for (column, rounding) in &mut new.columns.frequencies {
                 *rounding = old.columns.frequencies.iter().find(|(c, _)| c == column).and_then(|(_, r)| *r);
             }
@@ -259,6 +287,8 @@ impl SitesVcf {
     }
 
     fn close(&mut self) {
+        let codes = std::mem::replace(&mut self.codes, codes::Codes::new());
+        codes.close(&self.keys, &mut self.tally);
         for (key, profile) in std::mem::take(&mut self.profiles).into_iter().enumerate() {
             profile.unclear(&self.keys[key], &mut self.tally);
         }
