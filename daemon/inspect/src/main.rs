@@ -17,6 +17,7 @@ mod fold;
 mod genotypes;
 #[cfg(test)]
 mod hostile;
+mod inside;
 mod inspect;
 mod lines;
 mod names;
