@@ -70,6 +70,7 @@ pub fn format(head: &[u8], whole: bool) -> Format {
         [b'%', b'P', b'D', b'F', ..] => opaque(K::Document, "PDF"),
         [0xd0, 0xcf, 0x11, 0xe0, ..] => opaque(K::Workbook, "OLE2"),
         [b'B', b'Z', b'h', b'1'..=b'9', 0x31, 0x41, ..] => opaque(K::Archive, "bzip2"),
+        // Deeper than layers are opened.
         [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => opaque(K::Archive, "xz"),
         [0x28, 0xb5, 0x2f, 0xfd, ..] => opaque(K::Archive, "zstd"),
         [b'7', b'z', 0xbc, 0xaf, ..] => opaque(K::Archive, "7z"),

@@ -157,6 +157,21 @@ fn records(place: &str, objects: &[&Map<String, Value>], keys: Option<Vec<&Strin
     inside.table(name(place, "records"), &rows);
 }
 
+/// Names of columns and rows apart from the rows, as pandas writes them; only where every cell is one value.
+fn split(map: &Map<String, Value>) -> Option<Vec<Vec<String>>> {
+    let texts =
+        |value: Option<&Value>| value?.as_array()?.iter().map(scalar).collect::<Option<Vec<String>>>();
+    let (names, data) = (texts(map.get("columns"))?, map.get("data")?.as_array()?);
+    let index = texts(map.get("index")).unwrap_or_default();
+    let mut rows = vec![std::iter::once(String::new()).chain(names).collect::<Vec<_>>()];
+    for (at, row) in data.iter().enumerate() {
+        let cells = texts(Some(row))?;
+        let label = index.get(at).cloned().unwrap_or_else(|| at.to_string());
+        rows.push(std::iter::once(label).chain(cells).collect());
+    }
+    (index.len() <= data.len()).then_some(rows)
+}
+
 fn object(place: &str, map: &Map<String, Value>, inside: &mut Inside) {
     let inner = |key: &str| if place.is_empty() { key.to_owned() } else { format!("{place}.{key}") };
     let long = |v: &Value| v.as_array().is_some_and(|a| a.len() > 1 && a.iter().all(|x| scalar(x).is_some()));
@@ -174,17 +189,9 @@ fn object(place: &str, map: &Map<String, Value>, inside: &mut Inside) {
         }));
         inside.table(name(place, "columns"), &rows);
     }
-    // Names apart from rows, as pandas writes them.
-    if let (Some(Value::Array(names)), Some(Value::Array(data))) = (map.get("columns"), map.get("data"))
-        && data.iter().all(Value::is_array)
-    {
-        let mut rows = vec![names.iter().map(|n| scalar(n).unwrap_or_default()).collect::<Vec<_>>()];
-        rows.extend(
-            data.iter()
-                .filter_map(Value::as_array)
-                .map(|r| r.iter().map(|v| scalar(v).unwrap_or_default()).collect::<Vec<_>>()),
-        );
-        inside.table(inner("data"), &rows);
+    let split = split(map);
+    if let Some(rows) = &split {
+        inside.table(inner("data"), rows);
     }
     // Objects of the same keys: a column or a row each.
     let objects: Vec<&Map<String, Value>> = map.values().filter_map(Value::as_object).collect();
@@ -212,6 +219,7 @@ fn object(place: &str, map: &Map<String, Value>, inside: &mut Inside) {
                 strings(&inner(key), &text, inside);
                 single.push(vec![key.clone(), text]);
             }
+            None if split.is_some() && ["columns", "data", "index"].contains(&key.as_str()) => {}
             None if columns.iter().any(|(k, _)| *k == key) && columns.len() > 1 => {}
             None => walk(&inner(key), value, inside),
         }

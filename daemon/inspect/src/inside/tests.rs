@@ -103,6 +103,28 @@ fn every_member_of_an_archive_is_judged() {
 }
 
 #[test]
+fn other_compressions_are_unpacked_to_their_end() {
+    // `printf 'group,n\na,120\nb,7\n' | xz` and `| zstd`.
+    let xz = [
+        0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00, 0x00, 0x04, 0xe6, 0xd6, 0xb4, 0x46, 0x02, 0x00, 0x21, 0x01, 0x16,
+        0x00, 0x00, 0x00, 0x74, 0x2f, 0xe5, 0xa3, 0x01, 0x00, 0x11,
+    ];
+    never_passes("xz cut short", &xz);
+    let zstd = |text: &str| {
+        // One raw block that is the last of its frame, its size in one byte.
+        let header = ((text.len() as u32) << 3 | 1).to_le_bytes();
+        [&[0x28, 0xb5, 0x2f, 0xfd, 0x20, text.len() as u8], &header[..3], text.as_bytes()].concat()
+    };
+    gets("zstd", &zstd(CLEAN), Verdict::Pass);
+    gets("zstd", &zstd(SMALL), Verdict::Block);
+    gets("two frames", &[zstd(CLEAN), zstd("c,7\n")].concat(), Verdict::Block);
+    never_passes("behind zstd", &[zstd(CLEAN), b"secret".to_vec()].concat());
+    let skipped = [b"\x50\x2a\x4d\x18\x06\0\0\0secret".to_vec(), zstd(CLEAN)].concat();
+    never_passes("a skipped frame", &skipped);
+    never_passes("a skipped frame behind", &[zstd(CLEAN), skipped].concat());
+}
+
+#[test]
 fn what_an_archive_hides_never_passes() {
     let table = [("t.csv", CLEAN.as_bytes())];
     gets("plain", &zip(&table), Verdict::Pass);
