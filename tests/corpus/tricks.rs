@@ -122,6 +122,17 @@ fn columns_of_association_results_do_not_carry_one_persons_genotypes() {
             "INFO of three values",
             results(honest_beta, honest_p, |i| format!("{:.2}", 0.9 + secret(i) as f64 * 0.03)),
         ),
+        ("noisy dosages as frequencies", {
+            let honest = results(honest_beta, honest_p, honest_info);
+            let line = |(i, l): (usize, &str)| {
+                let mut cells: Vec<String> = l.split('\t').map(str::to_owned).collect();
+                if i > 0 {
+                    cells[5] = format!("{:.5}", 0.1 + secret(i) as f64 * 0.35 + noise(i) * 0.05);
+                }
+                cells.join("\t") + "\n"
+            };
+            honest.lines().enumerate().map(line).collect()
+        }),
         ("last digits", results(|i| honest_beta(i) + ["2", "5", "9"][secret(i)], honest_p, honest_info)),
     ] {
         assert_ne!(verdict(&text), "pass", "{name}: {}", &text[..400]);

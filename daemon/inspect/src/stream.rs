@@ -58,6 +58,13 @@ impl Stream {
         {
             stream.decode(encoding);
         }
+        if matches!(
+            crate::detect::format(&stream.head, stream.ended),
+            crate::detect::Format::Text { carriage: true }
+        ) {
+            stream.push("carriage returns");
+            stream.look(64 << 10);
+        }
         if text && !(stream.ended && stream.head.is_ascii()) {
             stream.fold();
         }
@@ -124,6 +131,7 @@ impl Stream {
             "gzip" => Box::new(MultiGzDecoder::new(buffered)),
             "xz" => Box::new(lzma_rust2::XzReader::new_mem_limit(buffered, true, DICTIONARY_KB)),
             "zstd" => Box::new(Zstd::new(Box::new(buffered))),
+            "carriage returns" => Box::new(Carriage(buffered)),
             "utf-16le" => Box::new(Utf16::new(buffered, false)),
             "utf-16be" => Box::new(Utf16::new(buffered, true)),
             _ => Box::new(SkipMark { inner: buffered, left: 3 }),
@@ -248,6 +256,17 @@ impl Read for Zstd {
             let frame = ruzstd::decoding::StreamingDecoder::new_with_max_window_size(inner, window);
             self.frame = Some(frame.map_err(|e| std::io::Error::other(e.to_string()))?);
         }
+    }
+}
+
+/// Old line ends become new ones.
+struct Carriage<R>(R);
+
+impl<R: Read> Read for Carriage<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let n = self.0.read(buffer)?;
+        buffer[..n].iter_mut().filter(|b| **b == b'\r').for_each(|b| *b = b'\n');
+        Ok(n)
     }
 }
 

@@ -4,10 +4,13 @@ use super::Inside;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sekisho_policy::facts::{OpaqueKind, ProblemKind, What};
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
 /// Largest text taken apart: what it says takes many times its bytes in memory.
 const MOST_BYTES: usize = 12 << 20;
+/// Longest number that is read without loss.
+const LONGEST_NUMBER: usize = 24;
 /// Tables of one file.
 const MOST_TABLES: usize = 500;
 
@@ -35,6 +38,19 @@ pub fn read(bytes: &[u8]) -> Inside {
         inside.unread(OpaqueKind::Other, "JSON", format!("more than {MOST_BYTES} bytes"));
         return inside;
     }
+    for unique in serde_json::Deserializer::from_slice(bytes).into_iter::<Unique>() {
+        if let Err(e) = unique {
+            inside.problem(ProblemKind::NotInspected, format!("line {}", e.line()), e.to_string());
+            return inside;
+        }
+    }
+    // What no number type holds is lost when numbers are read.
+    let number = |b: &u8| b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'+' | b'e' | b'E');
+    if let Some(long) = bytes.split(|b| !number(b)).find(|n| n.len() > LONGEST_NUMBER) {
+        let about = inside.tally.name("numbers");
+        let shown = crate::readers::tally::words(long);
+        inside.tally.add(What::ExtraDigits, about, || ("a number".into(), shown));
+    }
     let mut values = Vec::new();
     for value in serde_json::Deserializer::from_slice(bytes).into_iter::<Value>() {
         match value {
@@ -54,6 +70,64 @@ pub fn read(bytes: &[u8]) -> Inside {
         value => walk("", value, &mut inside),
     }
     inside
+}
+
+/// A value in which no object names a key twice: one program takes the first, another the last.
+struct Unique;
+
+impl<'de> Deserialize<'de> for Unique {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(UniqueVisitor)
+    }
+}
+
+struct UniqueVisitor;
+
+impl<'de> Visitor<'de> for UniqueVisitor {
+    type Value = Unique;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Unique, E> {
+        Ok(Unique)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Unique, E> {
+        Ok(Unique)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Unique, E> {
+        Ok(Unique)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Unique, E> {
+        Ok(Unique)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Unique, E> {
+        Ok(Unique)
+    }
+
+    fn visit_unit<E>(self) -> Result<Unique, E> {
+        Ok(Unique)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Unique, A::Error> {
+        while items.next_element::<Unique>()?.is_some() {}
+        Ok(Unique)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Unique, A::Error> {
+        let mut keys = std::collections::BTreeSet::new();
+        while let Some((key, _)) = entries.next_entry::<String, Unique>()? {
+            if !keys.insert(key) {
+                return Err(serde::de::Error::custom("a key that is there twice"));
+            }
+        }
+        Ok(Unique)
+    }
 }
 
 fn scalar(value: &Value) -> Option<String> {
@@ -343,6 +417,16 @@ mod tests {
         }
         let report = check(br#"[{"group":"a","n":120},{"group":"b","n":70}]"#);
         assert_eq!(report.verdict, Verdict::Pass, "{:#?}", report.findings);
+    }
+
+    #[test]
+    fn a_key_twice_and_endless_digits_never_pass() {
+        for text in [
+            r#"[{"group":"a","n":3,"n":120},{"group":"b","n":130}]"#,
+            r#"[{"group":"a","mean":0.100000000000000000000000012012},{"group":"b","mean":0.2}]"#,
+        ] {
+            assert_ne!(check(text.as_bytes()).verdict, Verdict::Pass, "{text}");
+        }
     }
 
     #[test]

@@ -201,6 +201,9 @@ pub fn text(head: &[u8], whole: bool) -> Option<fn(&[u8]) -> Inside> {
         Some(json::read)
     } else if html::plausible(head) {
         Some(html::read)
+    } else if crate::readers::text::is_recognised(head, whole) {
+        // Logs draw tables of bars, too, and have readers of their own.
+        None
     } else if latex::plausible(head) {
         Some(latex::read)
     } else if markdown::plausible(head) {

@@ -27,8 +27,10 @@ pub enum Look {
     Levels,
     /// Few different values unless one of them is the rule: rates and counts of what is missing.
     Exceptions,
-    /// Few different values, or heaps.
-    Heaps,
+    /// Few different values, none of them nearly always: words about a site.
+    Words,
+    /// Few different values, or large heaps: most frequencies are small, and small heaps tell nothing.
+    Frequencies,
     /// All of it, last digits included.
     Everything,
 }
@@ -93,7 +95,7 @@ impl Code {
             self.changes += u32::from(self.last != at && self.last != usize::MAX);
             self.last = at;
         }
-        if matches!(self.look, Look::Heaps | Look::Everything) {
+        if matches!(self.look, Look::Frequencies | Look::Everything) {
             self.numbers.extend(printed::parse(text));
         }
         if self.rows as usize >= WINDOW {
@@ -123,7 +125,9 @@ impl Code {
         // Rounding makes heaps of its own, one step apart.
         let decimals = self.numbers.iter().map(|n| n.decimals).max().unwrap_or(0);
         let step = 10_f64.powi(-(decimals.min(30) as i32));
-        if let Some(heaps) = heaps(&mut values, step) {
+        // The smallest heap, as a part of all values.
+        let least = if self.look == Look::Frequencies { 6 } else { 20 };
+        if let Some(heaps) = heaps(&mut values, step, least) {
             return Some(format!("{heaps} heaps of values far apart"));
         }
         if self.look == Look::Everything { last_digits(&self.numbers) } else { None }
@@ -137,7 +141,11 @@ impl Code {
         let least = (self.rows / 50).max(2);
         let common = self.levels.iter().filter(|(_, n)| *n >= least).count();
         let most = self.levels.iter().map(|(_, n)| *n).max().unwrap_or(0);
-        let rule = self.look == Look::Exceptions && most * 2 >= self.rows;
+        let rule = match self.look {
+            Look::Exceptions => most * 2 >= self.rows,
+            Look::Words => most * 10 >= self.rows * 9,
+            _ => false,
+        };
         // Sorted or blocked rows change seldom.
         let turns = self.changes * 10 >= self.rows;
         (common >= 2 && turns && !rule).then(|| {
@@ -156,13 +164,13 @@ impl Code {
 }
 
 /// Does the sample of values lie in a few heaps, and in how many?
-fn heaps(values: &mut [f64], step: f64) -> Option<usize> {
+fn heaps(values: &mut [f64], step: f64, least: usize) -> Option<usize> {
     if values.len() < 2 * FEWEST {
         return None;
     }
     values.sort_unstable_by(f64::total_cmp);
     let n = values.len();
-    let (edge, window) = ((n / 20).max(3), (n / 10).max(5));
+    let (edge, window) = ((n / least).max(3), (n / 10).max(5));
     // Different values: equal ones say nothing about the distance to the next.
     let spacing = |from: usize, to: usize| {
         let part = &values[from..to];
@@ -243,7 +251,7 @@ mod tests {
     #[test]
     fn three_words_or_numbers_in_turn_are_a_code() {
         assert!(found(Look::Levels, (0..60).map(|i| ["PASS", "q10", "s50"][genotype(i)].into())));
-        assert!(found(Look::Heaps, (0..60).map(|i| format!("{}", 10 * genotype(i) + 20))));
+        assert!(found(Look::Everything, (0..60).map(|i| format!("{}", 10 * genotype(i) + 20))));
         assert!(found(Look::Everything, (0..60).map(|i| ["0", "0.5", "1"][genotype(i)].into())));
     }
 
@@ -253,8 +261,8 @@ mod tests {
             let values = |n: usize| {
                 (0..n).map(move |i| format!("{:.5}", genotype(i) as f64 + (noise(i) - 0.5) * width))
             };
-            assert!(found(Look::Heaps, values(90)), "{width}");
-            assert!(found(Look::Heaps, values(5000)), "{width}");
+            assert!(found(Look::Everything, values(90)), "{width}");
+            assert!(found(Look::Everything, values(5000)), "{width}");
         }
     }
 

@@ -8,7 +8,9 @@ use crate::lines::Block;
 use crate::number::{decimal, whole};
 use crate::roles;
 use crate::shape::{Delimiter, Shape};
-use sekisho_policy::facts::{Part, Problem, ProblemKind, Site, SiteList, Statistics, SubjectList, keep};
+use sekisho_policy::facts::{
+    Part, Problem, ProblemKind, Site, SiteList, Statistics, SubjectList, What, keep,
+};
 use std::collections::{HashMap, HashSet};
 
 /// Distinct sites kept account of.
@@ -111,6 +113,9 @@ struct Sites {
     bad: u64,
     first_bad: Option<Problem>,
     morgans: Code,
+    /// Chromosome and genetic position of the last row, and how often it went back.
+    last: (Vec<u8>, f64),
+    turns: u64,
     minimum: u64,
 }
 
@@ -128,7 +133,9 @@ impl Sites {
             sites: Vec::new(),
             bad: 0,
             first_bad: None,
-            morgans: Code::new(Look::Everything),
+            morgans: Code::new(Look::Levels),
+            last: (Vec::new(), 0.0),
+            turns: 0,
             minimum,
         }
     }
@@ -145,6 +152,13 @@ impl Sites {
         self.rows += 1;
         if let Some(value) = self.form.morgan.and_then(|m| row.get(m)) {
             self.morgans.add(value, number);
+            let here = decimal(value).unwrap_or(0.0);
+            let same = self.last.0 == row[self.form.chrom];
+            self.turns += u64::from(same && here < self.last.1);
+            if !same {
+                self.last.0 = row[self.form.chrom].to_vec();
+            }
+            self.last.1 = here;
         }
         if count != self.columns || !self.form.fit(&row[..count.min(8)]) {
             self.bad += 1;
@@ -197,6 +211,11 @@ impl TextReader for Sites {
         }
         let mut tally = Tally::default();
         self.morgans.close("genetic position", &mut tally);
+        if self.turns > 20 && self.turns * 20 > self.rows {
+            let about = tally.name("genetic position");
+            let value = format!("{} rows lie before the row above them", self.turns);
+            tally.add(What::CodedColumn, about, || (String::new(), value));
+        }
         let mut parts = vec![Part::SiteList(list)];
         let evidence = tally.evidence();
         if !evidence.is_empty() {

@@ -353,10 +353,7 @@ impl CountTable {
             let numbers = grid.cells.iter().filter(|r| matches!(r[column], Read::Number(_))).count();
             for row in 0..grid.cells.len() {
                 let text = &grid.text[row][column];
-                if column > 0
-                    && matches!(grid.cells[row][column], Read::Number(_))
-                    && grid.is_extreme_row(row)
-                {
+                if matches!(grid.cells[row][column], Read::Number(_)) && grid.is_extreme_row(row) {
                     self.tally.add(What::Extreme, about, || (grid.place(row, column), shown(text)));
                     continue;
                 }

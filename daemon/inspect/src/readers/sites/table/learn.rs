@@ -200,12 +200,12 @@ impl SiteTable {
 fn look(role: Role, name: &str, directions: bool) -> Option<Look> {
     match role {
         Role::Statistic | Role::Fraction | Role::Unknown => Some(Look::Everything),
-        Role::Frequency(_) | Role::GenotypeFraction(_) | Role::Copies(_) => Some(Look::Heaps),
+        Role::Frequency(_) | Role::GenotypeFraction(_) | Role::Copies(_) => Some(Look::Frequencies),
         Role::MissingRate | Role::Missing => Some(Look::Exceptions),
         Role::Index if !directions => Some(Look::Levels),
         // Signs of effects, and several tests of one site.
         Role::Label if !matches!(name.to_ascii_lowercase().as_str(), "direction" | "test" | "strand") => {
-            Some(Look::Levels)
+            Some(Look::Words)
         }
         _ => None,
     }

@@ -83,10 +83,10 @@ fn look(role: Role, name: &str) -> Option<Look> {
         ["AA", "VT", "SVTYPE", "VC", "variant_type", "allele_type", "ANN", "CSQ", "MULTIALLELIC"];
     match role {
         Role::Statistic | Role::Fraction | Role::Unknown => Some(Look::Everything),
-        Role::Frequency(_) | Role::GenotypeFraction(_) | Role::Copies(_) => Some(Look::Heaps),
+        Role::Frequency(_) | Role::GenotypeFraction(_) | Role::Copies(_) => Some(Look::Frequencies),
         Role::MissingRate | Role::Missing => Some(Look::Exceptions),
         Role::Index => Some(Look::Levels),
-        Role::Label if !OF_THE_SITE.contains(&name) => Some(Look::Levels),
+        Role::Label if !OF_THE_SITE.contains(&name) => Some(Look::Words),
         _ => None,
     }
 }
