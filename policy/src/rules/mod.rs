@@ -3,6 +3,7 @@
 //! Invariant: a rule only ever adds findings. Nothing a rule says can lift what another one found, and a file
 //! nobody understood is never `pass` (rule `reading`).
 
+pub mod bounds;
 mod individual_genotypes;
 mod reading;
 pub mod small_counts;
