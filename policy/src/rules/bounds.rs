@@ -111,6 +111,9 @@ struct Program {
 /// What a variable does to the goal: less than zero when more of it is better.
 type Slope = i128;
 
+/// How far a variable can go: as a fraction, and the row that stops it, at its upper bound or its lower.
+type Limit = (i128, i128, Option<(usize, bool)>);
+
 /// What one step came to.
 #[derive(PartialEq)]
 enum Step {
@@ -230,19 +233,18 @@ impl Program {
     fn step(&mut self, goal: &impl Fn(&Self, usize) -> Slope, work: &mut u64) -> Option<Step> {
         let cost = (self.rows.len() as u64 + 1) * self.upper.len() as u64;
         *work = work.checked_sub(cost)?;
-        let entering = (0..self.variables).find_map(|column| {
-            if self.is_basic[column] || self.upper[column] == Some(0) {
-                return None;
+        let entering = (0..self.variables).find(|column| {
+            if self.is_basic[*column] || self.upper[*column] == Some(0) {
+                return false;
             }
-            let slope = goal(self, column);
-            let better = if self.at_upper[column] { slope > 0 } else { slope < 0 };
-            better.then_some(column)
+            let slope = goal(self, *column);
+            if self.at_upper[*column] { slope > 0 } else { slope < 0 }
         });
         let Some(column) = entering else { return Some(Step::Best) };
         let direction = if self.at_upper[column] { -1 } else { 1 };
         let values = self.values()?;
         // How far: as a fraction, and who stops it.
-        let mut limit: Option<(i128, i128, Option<(usize, bool)>)> = self.upper[column].map(|u| (u, 1, None));
+        let mut limit: Option<Limit> = self.upper[column].map(|u| (u, 1, None));
         for (row, value) in values.iter().enumerate() {
             let slope = direction * self.rows[row][column];
             let (room, slope, upper) = match slope {

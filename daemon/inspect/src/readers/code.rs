@@ -121,13 +121,13 @@ impl Code {
         if let Some(found) = self.few_levels() {
             return Some(found);
         }
-        let mut values: Vec<f64> = self.numbers.iter().map(|n| n.value).filter(|v| v.is_finite()).collect();
-        // Rounding makes heaps of its own, one step apart.
-        let decimals = self.numbers.iter().map(|n| n.decimals).max().unwrap_or(0);
-        let step = 10_f64.powi(-(decimals.min(30) as i32));
+        // Rounding makes heaps of its own, one step apart; small values may have more digits than large ones.
+        let step = |n: &Number| 10_f64.powi(-(n.decimals.min(30) as i32));
+        let mut values: Vec<(f64, f64)> =
+            self.numbers.iter().filter(|n| n.value.is_finite()).map(|n| (n.value, step(n))).collect();
         // The smallest heap, as a part of all values.
         let least = if self.look == Look::Frequencies { 6 } else { 20 };
-        if let Some(heaps) = heaps(&mut values, step, least) {
+        if let Some(heaps) = heaps(&mut values, least) {
             return Some(format!("{heaps} heaps of values far apart"));
         }
         if self.look == Look::Everything { last_digits(&self.numbers) } else { None }
@@ -164,22 +164,23 @@ impl Code {
 }
 
 /// Does the sample of values lie in a few heaps, and in how many?
-fn heaps(values: &mut [f64], step: f64, least: usize) -> Option<usize> {
+fn heaps(values: &mut [(f64, f64)], least: usize) -> Option<usize> {
     if values.len() < 2 * FEWEST {
         return None;
     }
-    values.sort_unstable_by(f64::total_cmp);
+    values.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
     let n = values.len();
     let (edge, window) = ((n / least).max(3), (n / 10).max(5));
     // Different values: equal ones say nothing about the distance to the next.
     let spacing = |from: usize, to: usize| {
         let part = &values[from..to];
-        let different = part.windows(2).filter(|w| w[0] < w[1]).count();
-        (different > 0).then(|| (part[part.len() - 1] - part[0]) / different as f64)
+        let different = part.windows(2).filter(|w| w[0].0 < w[1].0).count();
+        (different > 0).then(|| (part[part.len() - 1].0 - part[0].0) / different as f64)
     };
     let mut cuts = Vec::new();
     for at in edge..n - edge {
-        let gap = values[at] - values[at - 1];
+        let gap = values[at].0 - values[at - 1].0;
+        let step = values[at].1.max(values[at - 1].1);
         if gap <= 0.0 {
             continue;
         }
@@ -199,10 +200,10 @@ fn heaps(values: &mut [f64], step: f64, least: usize) -> Option<usize> {
 }
 
 /// Only large effects were kept: none lies around zero (or, of ratios, around one), and the others are spread out.
-fn threshold(values: &[f64], at: usize) -> bool {
-    let (below, above) = (values[at - 1], values[at]);
+fn threshold(values: &[(f64, f64)], at: usize) -> bool {
+    let (below, above) = (values[at - 1].0, values[at].0);
     let around = [0.0, 1.0].iter().any(|none| below < *none && *none < above);
-    let spread = (below - values[0]).min(values[values.len() - 1] - above);
+    let spread = (below - values[0].0).min(values[values.len() - 1].0 - above);
     around && spread * 6.0 >= above - below
 }
 
