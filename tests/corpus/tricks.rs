@@ -212,3 +212,27 @@ fn the_name_of_a_file_carries_nothing() {
         assert_ne!(judge(&[(&name, table)]).verdict(), "pass", "{name}");
     }
 }
+
+#[test]
+fn two_tables_about_the_same_people_but_a_few_are_blocked() {
+    let counts = |less: u64| {
+        format!("group,n,male,female\ncontrol,{},{},655\ncase,1300,650,650\n", 1255 - less, 600 - less)
+    };
+    let frq = |people: u64| {
+        let mut text = " CHR SNP A1 A2 MAF NCHROBS\n".to_owned();
+        for i in 0..200 {
+            let chromosomes = 2 * people;
+            let copies = 300 + (i * 37) % 400;
+            writeln!(text, " 1 rs{i} A G {:.4} {chromosomes}", copies as f64 / chromosomes as f64).unwrap();
+        }
+        text
+    };
+    let pair = |a: String, b: String| {
+        judge(&[("a.txt", a.as_bytes()), ("b.txt", b.as_bytes())]).verdict().to_owned()
+    };
+    for (less, verdict) in [(0, "pass"), (1, "block"), (9, "block"), (10, "pass")] {
+        assert_eq!(pair(counts(0), counts(less)), verdict, "{less}");
+        assert_eq!(pair(frq(1000), frq(1000 - less)), verdict, "{less}");
+    }
+    assert_eq!(pair(frq(1000), frq(1000 - 300)), "pass", "other people");
+}

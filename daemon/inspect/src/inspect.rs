@@ -47,7 +47,7 @@ pub fn run(
 
 /// A second pass over a file of results that was read to its end, writing the copy.
 fn mend(mut again: File, mut copy: File, facts: &FileFacts, context: &Context<'_>) -> Option<Mended> {
-    let results = facts.parts.iter().all(|p| matches!(p, Part::Statistics(_)));
+    let results = facts.parts.iter().all(|p| matches!(p, Part::Statistics(_) | Part::Comparable(_)));
     if !results || facts.parts.is_empty() || facts.coverage.stopped_at_proof {
         return None;
     }
@@ -168,6 +168,7 @@ fn weight(member: &FileFacts) -> usize {
     let part = |part: &Part| match part {
         Part::Genotypes(g) => g.first_sites.len() + g.unlinked_sites.len(),
         Part::SiteList(s) => s.sites.len(),
+        Part::Comparable(c) => c.entries.len(),
         Part::Statistics(s) => s.evidence.iter().map(|e| 2 + 2 * e.examples.len()).sum(),
         _ => 1,
     };

@@ -222,6 +222,19 @@ pub fn evidence(table: &Statistics, found: &Evidence) -> Words {
     }
 }
 
+/// Two tables about nearly the same people.
+pub fn differencing(minimum: u64) -> Words {
+    let few = minimum.saturating_sub(1);
+    Words::new(
+        format!(
+            "two tables are about the same people but for 1 to {few}: their difference is about these few"
+        ),
+        "release one of the two tables, or compute both from the same people",
+        format!("二つの表の対象者が 1～{few} 人だけ異なります。差がその数人についての値になります"),
+        "どちらか一方だけを提出するか、同じ対象者で計算し直してください",
+    )
+}
+
 /// The limit was another one when the file was read.
 pub fn other_limit() -> Words {
     Words::new(

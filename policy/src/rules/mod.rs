@@ -4,6 +4,7 @@
 //! nobody understood is never `pass` (rule `reading`).
 
 pub mod bounds;
+mod differencing;
 mod individual_genotypes;
 mod reading;
 pub mod small_counts;
@@ -34,7 +35,9 @@ pub fn judge(policy: &Policy, _request: &RequestInfo, files: &[FileFacts]) -> Re
             }
         })
         .collect();
-    for (index, finding) in individual_genotypes::judge(policy, files) {
+    let together =
+        individual_genotypes::judge(policy, files).into_iter().chain(differencing::judge(policy, files));
+    for (index, finding) in together {
         if let Some(report) = reports.get_mut(index) {
             report.findings.push(finding);
         }

@@ -11,6 +11,7 @@ use super::group::{Group, Row, Said};
 use super::plan::{kind, plan, site_column};
 use super::profile::Profile;
 use super::roles::{self, Groups, Role};
+use super::sketch::Sketch;
 use crate::lines::{self, Block};
 use crate::readers::code::Code;
 use crate::readers::tally::{Tally, words};
@@ -42,6 +43,8 @@ pub struct SiteTable {
     coded: Vec<usize>,
     tests: Option<usize>,
     chrom: Option<usize>,
+    position: Option<usize>,
+    sketch: Sketch,
     id: Option<usize>,
     declared: Option<u64>,
     declared_groups: BTreeMap<String, u64>,
@@ -132,6 +135,8 @@ impl SiteTable {
             header: shape.header.clone(),
             data_from: shape.data_from,
             chrom: position(Role::Chrom),
+            position: position(Role::Place),
+            sketch: Sketch::default(),
             id: position(Role::Id).or_else(|| site_column(&shape.rows)),
             groups: plan(&shape.header, &found, &groups, &mut tally),
             roles: found,
@@ -195,6 +200,10 @@ impl SiteTable {
         let row = Row { fields: &field, ploidy, place: &place, slashes_are_alleles };
         let (mut offends, mut broken) =
             difference::row(&self.groups, &row, &self.policy, &mut self.tally, &mut self.said);
+        if let Some((_, alleles)) = self.said.first().and_then(|s| s.counted).filter(|(_, a)| a.is_exact()) {
+            let text = |c: Option<usize>| c.map_or(&b""[..], field);
+            self.sketch.add(text(self.id), text(self.chrom), text(self.position), alleles.low.0);
+        }
         let mut long = None;
         let digits = self.policy.numbers.significant_digits;
         for (column, role) in self.roles.iter().enumerate() {
@@ -308,6 +317,8 @@ impl TextReader for SiteTable {
             subjects: self.subjects,
             evidence: self.tally.evidence(),
         };
-        Found { kind, rows: table.rows, unit: "sites", parts: vec![Part::Statistics(table)], problems }
+        let rows = table.rows;
+        let parts = std::iter::once(Part::Statistics(table)).chain(self.sketch.part()).collect();
+        Found { kind, rows, unit: "sites", parts, problems }
     }
 }

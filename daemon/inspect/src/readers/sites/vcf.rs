@@ -10,6 +10,7 @@ use super::info::info_role;
 use super::plan::plan;
 use super::profile::Profile;
 use super::roles::{self, Groups, Role};
+use super::sketch::Sketch;
 use crate::lines::{self, Block};
 use crate::readers::tally::{Tally, words};
 use crate::readers::text::scan;
@@ -40,6 +41,7 @@ pub struct SitesVcf {
     planned: usize,
     profiles: Vec<Profile>,
     codes: codes::Codes,
+    sketch: Sketch,
     /// Columns and keys that a copy leaves out because they may carry a code.
     coded: Vec<String>,
     declared: Option<u64>,
@@ -84,6 +86,7 @@ impl SitesVcf {
             planned: 0,
             profiles: Vec::new(),
             codes: codes::Codes::new(),
+            sketch: Sketch::default(),
             coded: Vec::new(),
             declared: info.and_then(|i| i.subjects).or(context.request.subjects),
             declared_groups: info
@@ -211,6 +214,9 @@ impl SitesVcf {
         };
         let (offends, broken) =
             difference::row(&self.groups, &row, &self.policy, &mut self.tally, &mut self.said);
+        if let Some((_, alleles)) = self.said.first().and_then(|s| s.counted).filter(|(_, a)| a.is_exact()) {
+            self.sketch.add(field(2), field(0), field(1), alleles.low.0);
+        }
         let digits = self.policy.numbers.significant_digits;
         let surplus = |text: &[u8]| {
             text.len() > digits as usize
@@ -343,13 +349,9 @@ impl TextReader for SitesVcf {
             },
             evidence: self.tally.evidence(),
         };
-        Found {
-            kind: "vcf_sites".into(),
-            rows: table.rows,
-            unit: "sites",
-            parts: vec![Part::Statistics(table)],
-            problems,
-        }
+        let rows = table.rows;
+        let parts = std::iter::once(Part::Statistics(table)).chain(self.sketch.part()).collect();
+        Found { kind: "vcf_sites".into(), rows, unit: "sites", parts, problems }
     }
 }
 
