@@ -33,11 +33,12 @@ pub fn hash(parts: &[&[u8]]) -> u64 {
     const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
     let mut state = MIX;
     for part in parts {
-        for chunk in part.chunks(8) {
-            let mut word = [0; 8];
-            word[..chunk.len()].copy_from_slice(chunk);
-            state = (state ^ u64::from_le_bytes(word)).wrapping_mul(MIX).rotate_left(29);
+        let (words, rest) = part.as_chunks::<8>();
+        for word in words {
+            state = (state ^ u64::from_le_bytes(*word)).wrapping_mul(MIX).rotate_left(29);
         }
+        let last = rest.iter().fold(0, |last, byte| last << 8 | u64::from(*byte));
+        state = (state ^ last).wrapping_mul(MIX).rotate_left(29);
         state = (state ^ part.len() as u64).wrapping_mul(MIX);
     }
     state ^ state >> 32

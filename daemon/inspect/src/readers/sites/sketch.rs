@@ -11,14 +11,13 @@ pub struct Sketch {
 }
 
 impl Sketch {
-    /// Takes a site by its name and by its place, where it has them.
+    /// Takes a site by its name, or by its place where it has none.
     pub fn add(&mut self, id: &[u8], chrom: &[u8], place: &[u8], chromosomes: u64) {
         if id.len() > 1 {
-            self.put(hash(&[b"id", id]), chromosomes);
-        }
-        if !place.is_empty() {
+            self.put(hash(&[id]), chromosomes);
+        } else if !place.is_empty() {
             let chrom = chrom.strip_prefix(b"chr").unwrap_or(chrom);
-            self.put(hash(&[b"place", chrom, place]), chromosomes);
+            self.put(hash(&[chrom, place]), chromosomes);
         }
     }
 

@@ -162,6 +162,7 @@ impl SiteTable {
     }
 
     fn lines(&mut self, text: &[u8], first: u64) {
+        let quoted = memchr::memchr(b'"', text).is_some();
         for (at, line) in lines::split(text).enumerate() {
             let number = first + at as u64;
             if number < self.data_from || line.is_empty() {
@@ -171,7 +172,16 @@ impl SiteTable {
             let mut spans = std::mem::take(&mut self.spans);
             spans.clear();
             let start = line.as_ptr() as usize;
-            spans.extend(self.delimiter.fields(line).map(|f| (f.as_ptr() as usize - start, f.len())));
+            if self.delimiter == Delimiter::Byte(b'\t') && !quoted {
+                let mut from = 0;
+                spans.extend(memchr::memchr_iter(b'\t', line).chain([line.len()]).map(|at| {
+                    let span = (from, at - from);
+                    from = at + 1;
+                    span
+                }));
+            } else {
+                spans.extend(self.delimiter.fields(line).map(|f| (f.as_ptr() as usize - start, f.len())));
+            }
             if spans.len() == self.header.len() {
                 self.row(line, &spans, number);
             } else {
@@ -229,7 +239,10 @@ impl SiteTable {
                         None => broken |= !printed::is_missing(text) && !text.contains(&b','),
                     }
                 }
-                Role::Place => broken |= printed::parse(text).is_none() && !printed::is_missing(text),
+                Role::Place => {
+                    let whole = !text.is_empty() && text.iter().all(u8::is_ascii_digit);
+                    broken |= !whole && printed::parse(text).is_none() && !printed::is_missing(text);
+                }
                 Role::Id | Role::Label | Role::Chrom if text.len() > LONGEST_WORD => {
                     self.tally.add(What::EncodedText, self.everything, || (place(), words(text)));
                     offends = true;

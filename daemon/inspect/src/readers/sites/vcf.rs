@@ -173,29 +173,32 @@ impl SitesVcf {
         self.values.resize(self.keys.len(), (usize::MAX, 0));
         let info_from = fixed[7].0;
         let info = field(7);
-        let mut start = 0;
-        let mut guess = 0;
-        for end in memchr::memchr_iter(b';', info).chain([info.len()]) {
-            let entry = &info[start..end];
-            let equals = memchr::memchr(b'=', entry);
-            let name = &entry[..equals.unwrap_or(entry.len())];
-            if equals.is_none() {
-                self.codes.flag(name);
-            } else {
-                let key = self.key(name, guess);
-                guess = key.wrapping_add(1);
-                if key != usize::MAX {
-                    if key >= self.values.len() {
-                        self.values.resize(self.keys.len(), (usize::MAX, 0));
+        let (mut start, mut guess, mut equals) = (0, 0, None);
+        for end in 0..=info.len() {
+            match info.get(end) {
+                Some(b'=') if equals.is_none() => equals = Some(end),
+                Some(b';') | None => {
+                    let name = &info[start..equals.unwrap_or(end)];
+                    if equals.is_none() {
+                        self.codes.flag(name);
+                    } else {
+                        let key = self.key(name, guess);
+                        guess = key.wrapping_add(1);
+                        if key != usize::MAX {
+                            if key >= self.values.len() {
+                                self.values.resize(self.keys.len(), (usize::MAX, 0));
+                            }
+                            self.values[key] = (info_from + start + name.len() + 1, info_from + end);
+                        } else {
+                            self.tally.add(What::Unparsed, self.everything, || {
+                                (format!("line {number}"), "too many INFO keys".into())
+                            });
+                        }
                     }
-                    self.values[key] = (info_from + start + name.len() + 1, info_from + end);
-                } else {
-                    self.tally.add(What::Unparsed, self.everything, || {
-                        (format!("line {number}"), "too many INFO keys".into())
-                    });
+                    (start, equals) = (end + 1, None);
                 }
+                _ => {}
             }
-            start = end + 1;
         }
         if self.planned != self.keys.len() {
             self.replan();
@@ -219,7 +222,8 @@ impl SitesVcf {
         }
         let digits = self.policy.numbers.significant_digits;
         let surplus = |text: &[u8]| {
-            text.len() > digits as usize
+            // A point stands among them.
+            text.len() > digits as usize + 1
                 && text
                     .split(|b| *b == b',')
                     .filter_map(printed::parse)
