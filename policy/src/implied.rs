@@ -77,9 +77,15 @@ pub fn alleles(fraction: f64, half_unit: f64, alleles: u64) -> Between<AlleleCou
     // Six printed digits of a float carry their own error: allow it beside the rounding.
     let slack = half_unit * all * 1.000_001 + 1e-9 * all.max(1.0);
     let product = fraction * all;
-    let (low, high) = ((product - slack).max(0.0).ceil(), (product + slack).min(all).floor());
-    let (low, high) = if low <= high { (low, high) } else { (product.floor(), product.ceil()) };
-    Between { low: AlleleCount(low.max(0.0) as u64), high: AlleleCount(high.clamp(0.0, all) as u64) }
+    let (low, high) = (up((product - slack).max(0.0)), (product + slack).min(all) as u64);
+    let (low, high) = if low <= high { (low, high) } else { (product as u64, up(product)) };
+    Between { low: AlleleCount(low), high: AlleleCount(high.min(alleles)) }
+}
+
+/// The next whole number, of numbers that are not negative: without a call into a library.
+fn up(value: f64) -> u64 {
+    let whole = value as u64;
+    whole + u64::from((whole as f64) < value)
 }
 
 /// The people that a rounded percentage of `total` can mean.

@@ -36,12 +36,12 @@ pub fn run(
     let context =
         Context { policy: &job.policy, request: &job.request, name: &job.name, beside: job.beside.as_ref() };
     let stream = Stream::open(source, meter.clone(), SAMPLE);
-    let mut budget = Budget { depth: inside::DEPTH, bytes: inside::MOST_BYTES, evidence: MOST_EVIDENCE };
+    let mut budget =
+        Budget { taken: false, depth: inside::DEPTH, bytes: inside::MOST_BYTES, evidence: MOST_EVIDENCE };
     let mut facts = read(stream, &meter, bytes, &context, &mut budget, &mut progress);
     facts.path = job.name.clone();
     facts.parts.extend(crate::names::look(&job.name, job.policy.counts.minimum));
-    let plain = budget.depth == inside::DEPTH && budget.bytes == inside::MOST_BYTES;
-    let mended = copy.filter(|_| plain).and_then(|copy| mend(again, copy, &facts, &context));
+    let mended = copy.filter(|_| !budget.taken).and_then(|copy| mend(again, copy, &facts, &context));
     (facts, mended)
 }
 
@@ -78,6 +78,8 @@ fn mend(mut again: File, mut copy: File, facts: &FileFacts, context: &Context<'_
 
 /// How much may still be taken out of files.
 struct Budget {
+    /// A file was taken apart.
+    taken: bool,
     /// Files inside files, this deep.
     depth: usize,
     /// Bytes of all members at all depths.
@@ -94,16 +96,16 @@ fn take_apart(
     budget: &mut Budget,
     facts: &mut FileFacts,
 ) {
-    let most = budget.bytes.min(inside::MOST_BYTES);
+    let most = inside::MOST_BYTES;
     let mut bytes = Vec::new();
     let ended = stream.by_ref().take(most as u64 + 1).read_to_end(&mut bytes);
     if budget.depth == 0 || bytes.len() > most || ended.is_err() {
         let detail = format!("larger or deeper than is taken apart ({most} bytes)");
         facts.problems.push(Problem::new(ProblemKind::Bomb, "", detail));
-        budget.bytes = 0;
+        budget.taken = true;
         return;
     }
-    budget.bytes -= bytes.len();
+    budget.taken = true;
     budget.depth -= 1;
     let mut found = how(&bytes);
     drop(bytes);

@@ -30,7 +30,7 @@ use sekisho_policy::facts::{Opaque, OpaqueKind, Part, Problem, ProblemKind, Stat
 /// Files inside files, this deep.
 pub const DEPTH: usize = 4;
 /// Bytes of all members together, and of one file that is taken apart in memory.
-pub const MOST_BYTES: usize = 96 << 20;
+pub const MOST_BYTES: usize = 160 << 20;
 /// Members of one file.
 pub const MOST_MEMBERS: usize = 2000;
 

@@ -174,11 +174,11 @@ impl SiteTable {
             let start = line.as_ptr() as usize;
             if self.delimiter == Delimiter::Byte(b'\t') && !quoted {
                 let mut from = 0;
-                spans.extend(memchr::memchr_iter(b'\t', line).chain([line.len()]).map(|at| {
-                    let span = (from, at - from);
+                lines::each(line, b'\t', |at| {
+                    spans.push((from, at - from));
                     from = at + 1;
-                    span
-                }));
+                });
+                spans.push((from, line.len() - from));
             } else {
                 spans.extend(self.delimiter.fields(line).map(|f| (f.as_ptr() as usize - start, f.len())));
             }

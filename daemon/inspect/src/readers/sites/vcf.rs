@@ -154,16 +154,16 @@ impl SitesVcf {
         self.rows += 1;
         let mut fixed = [(0, 0); 8];
         let (mut column, mut from) = (0, 0);
-        for tab in memchr::memchr_iter(b'\t', line).chain([line.len()]) {
+        lines::each(line, b'\t', |tab| {
             if column < 8 {
                 fixed[column] = (from, tab);
             }
-            from = tab + 1;
-            column += 1;
-            if column == 8 && !line[tab.min(line.len() - 1)..].contains(&b'\t') {
-                break;
-            }
+            (from, column) = (tab + 1, column + 1);
+        });
+        if column < 8 {
+            fixed[column] = (from, line.len());
         }
+        column += 1;
         let field = |c: usize| &line[fixed[c].0..fixed[c].1];
         if !self.header_done || !(8..=9).contains(&column) || printed::whole(field(1)).is_none() {
             self.tally.add(What::Unparsed, self.everything, || (format!("line {number}"), words(line)));
