@@ -156,7 +156,7 @@ pub fn denominator(sample: &[(f64, u32)], rounding: Rounding) -> Option<u64> {
 }
 
 /// The smallest denominator that the fractions do not refute, by chance or not: people may be as few as that. `None`:
-/// none up to [`LARGEST`] fits, or there is no fraction.
+/// none up to some hundred thousand fits, or there is no fraction.
 pub fn fewest(sample: &[(f64, u32)], rounding: Rounding) -> Option<u64> {
     let (values, may_miss) = different(sample, rounding);
     let (smallest, half) = *values.first()?;
