@@ -17,6 +17,7 @@ pub mod markup;
 mod numpy;
 mod rdata;
 mod rframe;
+mod stata;
 mod tape;
 mod workbook;
 
@@ -176,6 +177,7 @@ pub fn binary(head: &[u8]) -> Option<fn(&[u8]) -> Inside> {
         [b'R', b'D', b'X' | b'A' | b'B', b'2' | b'3', b'\n', ..]
         | [b'X' | b'A' | b'B', b'\n', 0, 0, 0, 2 | 3, ..] => Some(rdata::read),
         [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => Some(numpy::read),
+        _ if head.starts_with(b"<stata_dta>") => Some(stata::read),
         _ => None,
     }
 }
