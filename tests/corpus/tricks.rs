@@ -236,3 +236,38 @@ fn two_tables_about_the_same_people_but_a_few_are_blocked() {
     }
     assert_eq!(pair(frq(1000), frq(1000 - 300)), "pass", "other people");
 }
+
+#[test]
+fn rows_of_persons_under_names_that_say_nothing_never_pass() {
+    let row = |i: usize, from: usize| {
+        format!(
+            "{:.1},{:.2},{:.1}\n",
+            90.0 + noise(i + from) * 60.0,
+            15.0 + noise(i + from + 900) * 20.0,
+            20.0 + noise(i) * 60.0
+        )
+    };
+    for rows in [12, 40, 500] {
+        let body =
+            |label: &dyn Fn(usize) -> String| (0..rows).map(|i| label(i) + &row(i, 7)).collect::<String>();
+        for (header, label) in [
+            ("x1,x2,x3", &(|_: usize| String::new()) as &dyn Fn(usize) -> String),
+            ("mean,sd,score", &|_: usize| String::new()),
+            ("key,x1,x2,x3", &|i: usize| format!("k{}q,", i * 7)),
+            ("", &|_: usize| String::new()),
+        ] {
+            let text = if header.is_empty() { body(label) } else { format!("{header}\n{}", body(label)) };
+            assert_ne!(verdict(&text), "pass", "{rows} rows of {header}");
+        }
+    }
+    let genes: String = (0..40)
+        .map(|i| {
+            format!("GENE{i}X,{:.4},{:.4},{:.4}\n", noise(i) - 0.5, 0.01 + noise(i + 90) * 0.1, noise(i + 50))
+        })
+        .collect();
+    assert_eq!(verdict(&format!("gene,beta,se,p\n{genes}")), "pass", "results by gene");
+    let years: String = (0..20)
+        .map(|i| format!("{},{:.2},{:.2}\n", 2000 + i, 50.0 + noise(i), 10.0 + noise(i + 9)))
+        .collect();
+    assert_eq!(verdict(&format!("year,mean,sd\n{years}")), "pass", "means by year");
+}

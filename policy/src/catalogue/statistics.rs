@@ -207,6 +207,12 @@ pub fn evidence(table: &Statistics, found: &Evidence) -> Words {
             ),
             "頻度の横に対象者数（N または AN）を書くか、桁数を増やしてください",
         ),
+        What::UnclearRows => Words::new(
+            format!("{n} rows that no column explains; they may be one a person"),
+            "name the rows and the columns after what they hold, or add the number of subjects of each row",
+            format!("何の行か分からない行が {n} あります。一人一行の可能性があります"),
+            "行と列に内容を表す名前を付けるか、各行の対象者数を加えてください",
+        ),
         What::Hidden => Words::new(
             format!("content that is not seen when the file is opened, in {n} places"),
             "take it out, or give the visible tables as CSV or TSV",

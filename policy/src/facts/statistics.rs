@@ -118,6 +118,8 @@ pub enum What {
     CodedColumn,
     /// Small counts that only the declared number of subjects rules out, where the values would fit fewer.
     UnprovenSubjects,
+    /// Rows that no column explains: they may be persons.
+    UnclearRows,
     /// Content that a reader of the file does not see: hidden sheets, comments, attributes, scripts.
     Hidden,
 }

@@ -84,6 +84,7 @@ fn rule(what: What) -> (&'static str, &'static str) {
         | What::Unsolved
         | What::SubjectRows
         | What::UnclearCounts
+        | What::UnclearRows
         | What::UnknownBase
         | What::Extreme
         | What::SmallDifference
@@ -129,6 +130,7 @@ fn weight(policy: &Policy, found: &Evidence) -> Verdict {
         | What::EncodedText
         | What::MaybePersonal
         | What::CodedColumn
+        | What::UnclearRows
         | What::UnprovenSubjects
         | What::Hidden => Verdict::Review,
     }

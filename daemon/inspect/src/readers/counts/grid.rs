@@ -173,6 +173,16 @@ impl Grid {
         numbers.len() == self.cells.len() && numbers.windows(2).all(|w| w[0] < w[1])
     }
 
+    /// Numbers of which every one is larger than the last.
+    pub fn is_rising_number(&self, column: usize) -> bool {
+        let numbers: Vec<f64> = self
+            .cells
+            .iter()
+            .filter_map(|r| if let Read::Number(n) = r[column] { Some(n.value) } else { None })
+            .collect();
+        numbers.len() == self.cells.len() && numbers.windows(2).all(|w| w[0] < w[1])
+    }
+
     /// Codes: a few values without gaps (years, months, stages), or strictly rising.
     fn is_coded(&self, column: usize) -> bool {
         let mut numbers = Vec::new();

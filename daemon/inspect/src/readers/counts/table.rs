@@ -13,7 +13,7 @@ use crate::readers::tally::{Tally, words as shown};
 use crate::readers::text::scan;
 use crate::readers::{Context, Flow, Found, Sample, TextReader, printed};
 use crate::shape::Delimiter;
-use sekisho_policy::facts::{Comparable, Entry, Part, Problem, ProblemKind, Statistics, What, compared};
+use sekisho_policy::facts::{Part, Problem, ProblemKind, Statistics, What};
 use sekisho_policy::implied;
 use sekisho_policy::rules::small_counts::{Derived, derive, is_small};
 use sekisho_policy::schema::Policy;
@@ -148,6 +148,11 @@ impl CountTable {
             let scale = |column| if is_share(&grid, column) { 100.0 } else { 1.0 };
             shares::beside_counts(&grid, &policy, &scale, &mut self.tally);
             self.codes(&grid);
+            if persons::unexplained(&grid) {
+                let n = self.rows;
+                self.tally
+                    .add_many(What::UnclearRows, self.everything, n, || ("table".into(), String::new()));
+            }
             self.complements(&grid, &policy);
             self.columns(&grid, &policy);
         }
@@ -405,26 +410,6 @@ impl CountTable {
     }
 }
 
-/// The counts under their labels, to be compared with those of other tables.
-fn comparable(grid: &Grid, margins: &Margins) -> Option<Part> {
-    use sekisho_policy::rules::small_counts::Cell;
-    let mut entries: Vec<Entry> = (margins.cells.iter().zip(&margins.at))
-        .filter_map(|(cell, (row, column))| {
-            let Cell::Known(number) = *cell else { return None };
-            let name: String =
-                format!("{}, {}", grid.label(*row), grid.header[*column]).chars().take(80).collect();
-            Some(Entry { key: compared::hash(&[name.as_bytes()]), number, name })
-        })
-        .collect();
-    entries.sort();
-    // A label that stands twice is no key.
-    let twice: std::collections::BTreeSet<u64> =
-        entries.windows(2).filter(|w| w[0].key == w[1].key).map(|w| w[0].key).collect();
-    entries.retain(|e| !twice.contains(&e.key));
-    entries.truncate(compared::MOST_COMPARED);
-    (!entries.is_empty()).then_some(Part::Comparable(Comparable { sites: false, entries }))
-}
-
 /// Shares of one instead of percentages of a hundred.
 fn is_share(grid: &Grid, column: usize) -> bool {
     grid.cells.iter().all(|r| !matches!(r[column], Read::Number(n) if n.value > 1.0))
@@ -487,8 +472,9 @@ impl TextReader for CountTable {
             evidence: self.tally.evidence(),
         };
         let rows = table.rows;
-        let parts =
-            std::iter::once(Part::Statistics(table)).chain(comparable(&self.grid, &margins)).collect();
+        let parts = std::iter::once(Part::Statistics(table))
+            .chain(margins::comparable(&self.grid, &margins))
+            .collect();
         Found { kind, rows, unit: "rows", parts, problems }
     }
 
