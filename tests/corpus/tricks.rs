@@ -271,3 +271,22 @@ fn rows_of_persons_under_names_that_say_nothing_never_pass() {
         .collect();
     assert_eq!(verdict(&format!("year,mean,sd\n{years}")), "pass", "means by year");
 }
+
+#[test]
+fn labels_that_are_no_words_are_seen() {
+    const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    let code = |i: usize, set: &[u8]| -> String {
+        (0..24).map(|k| char::from(set[(noise(i * 31 + k) * set.len() as f64) as usize])).collect()
+    };
+    for set in [LETTERS, b"0123456789abcdef"] {
+        let text: String = (0..12).map(|i| format!("{},{}\n", code(i, set), 120 + i * 13)).collect();
+        assert_ne!(verdict(&format!("group,n\n{text}")), "pass");
+        let honest = results(honest_beta, honest_p, honest_info);
+        let line =
+            |(i, l): (usize, &str)| format!("{l}\t{}\n", if i == 0 { "XYZ".into() } else { code(i, set) });
+        assert_ne!(verdict(&honest.lines().enumerate().map(line).collect::<String>()), "pass");
+    }
+    let names: String =
+        (0..12).map(|i| format!("ENSG0000012{i:04},HbA1c at visit {i}, {}\n", 120 + i * 13)).collect();
+    assert_eq!(verdict(&format!("gene,what,n\n{names}")), "pass");
+}

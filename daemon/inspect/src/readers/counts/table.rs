@@ -356,6 +356,13 @@ impl CountTable {
         for column in 0..grid.header.len() {
             let about = self.tally.name(&grid.header[column]);
             let numbers = grid.cells.iter().filter(|r| matches!(r[column], Read::Number(_))).count();
+            let mut odd = grid.text.iter().map(|r| &r[column]).filter(|t| scan::random(t)).peekable();
+            if let Some(first) = odd.peek().copied() {
+                let many = odd.count() as u64;
+                if many >= scan::MOST_RANDOM {
+                    self.tally.add_many(What::EncodedText, about, many, || ("column".into(), shown(first)));
+                }
+            }
             for row in 0..grid.cells.len() {
                 let text = &grid.text[row][column];
                 if matches!(grid.cells[row][column], Read::Number(_)) && grid.is_extreme_row(row) {
