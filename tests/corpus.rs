@@ -10,6 +10,8 @@ mod cohort;
 mod disguises;
 #[path = "corpus/run.rs"]
 mod run;
+#[path = "corpus/tricks.rs"]
+mod tricks;
 
 use cohort::{Cohort, Linkage, Names};
 use flate2::{Compression, write::GzEncoder};

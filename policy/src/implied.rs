@@ -77,9 +77,15 @@ pub fn alleles(fraction: f64, half_unit: f64, alleles: u64) -> Between<AlleleCou
     // Six printed digits of a float carry their own error: allow it beside the rounding.
     let slack = half_unit * all * 1.000_001 + 1e-9 * all.max(1.0);
     let product = fraction * all;
-    let (low, high) = ((product - slack).max(0.0).ceil(), (product + slack).min(all).floor());
-    let (low, high) = if low <= high { (low, high) } else { (product.floor(), product.ceil()) };
-    Between { low: AlleleCount(low.max(0.0) as u64), high: AlleleCount(high.clamp(0.0, all) as u64) }
+    let (low, high) = (up((product - slack).max(0.0)), (product + slack).min(all) as u64);
+    let (low, high) = if low <= high { (low, high) } else { (product as u64, up(product)) };
+    Between { low: AlleleCount(low), high: AlleleCount(high.min(alleles)) }
+}
+
+/// The next whole number, of numbers that are not negative: without a call into a library.
+fn up(value: f64) -> u64 {
+    let whole = value as u64;
+    whole + u64::from((whole as f64) < value)
 }
 
 /// The people that a rounded percentage of `total` can mean.
@@ -94,32 +100,30 @@ pub fn percent_of(percent: f64, decimals: u32, total: u64) -> Option<(u64, u64)>
     (low <= high).then_some((low as u64, high as u64))
 }
 
-/// The smallest denominator that makes (nearly) all fractions of the sample whole within their rounding.
-///
-/// `None` when nothing fits, or when the rounding is too coarse to tell: the step between printed values must be at
-/// most a tenth of the step between counts, or chance agreement could name a denominator that was never there.
-pub fn denominator(sample: &[(f64, u32)], rounding: Rounding) -> Option<u64> {
-    const FEWEST: usize = 20;
-    const LARGEST: u64 = 400_000;
+/// Different fractions between zero and one with how far each may be off, in even steps through the sample, and how many
+/// of them may miss.
+fn different(sample: &[(f64, u32)], rounding: Rounding) -> (Vec<(f64, f64)>, usize) {
     let mut values: Vec<(f64, f64)> = sample
         .iter()
         .filter(|(v, _)| *v > 0.0 && *v < 1.0)
         .map(|(v, _)| (*v, rounding.half_unit(*v) * 1.000_001 + 1e-12))
         .collect();
-    let smallest = values.iter().map(|(v, half)| v + half).fold(f64::INFINITY, f64::min);
     values.sort_by(|a, b| a.0.total_cmp(&b.0));
     values.dedup_by(|a, b| a.0 == b.0);
-    if values.len() < FEWEST || !smallest.is_finite() {
-        return None;
-    }
-    // Different fractions in even steps through the sample: enough to refuse wrong denominators at once.
+    // Enough to refuse wrong denominators at once.
     let step = (values.len() / 512).max(1);
     let values: Vec<_> = values.into_iter().step_by(step).collect();
-    let coarsest = values.iter().map(|(_, half)| *half).fold(0.0, f64::max);
-    let largest = ((0.1 / (2.0 * coarsest)) as u64).min(LARGEST);
     let may_miss = values.len() / 50;
-    let first = ((1.0 / smallest) as u64).max(2);
-    (first..=largest).find(|candidate| {
+    (values, may_miss)
+}
+
+/// The first of these denominators that makes (nearly) all values whole within their rounding.
+fn first_fit(
+    values: &[(f64, f64)],
+    may_miss: usize,
+    mut candidates: std::ops::RangeInclusive<u64>,
+) -> Option<u64> {
+    candidates.find(|candidate| {
         let all = *candidate as f64;
         let mut missed = 0;
         values.iter().all(|(value, half)| {
@@ -130,6 +134,34 @@ pub fn denominator(sample: &[(f64, u32)], rounding: Rounding) -> Option<u64> {
             missed <= may_miss
         })
     })
+}
+
+const LARGEST: u64 = 400_000;
+
+/// The smallest denominator that makes (nearly) all fractions of the sample whole within their rounding.
+///
+/// `None` when nothing fits, or when the rounding is too coarse to tell: the step between printed values must be at
+/// most a tenth of the step between counts, or chance agreement could name a denominator that was never there.
+pub fn denominator(sample: &[(f64, u32)], rounding: Rounding) -> Option<u64> {
+    const FEWEST: usize = 20;
+    let (values, may_miss) = different(sample, rounding);
+    let (smallest, half) = *values.first()?;
+    if sample.iter().filter(|(v, _)| *v > 0.0 && *v < 1.0).count() < FEWEST || values.len() < FEWEST {
+        return None;
+    }
+    let coarsest = values.iter().map(|(_, half)| *half).fold(0.0, f64::max);
+    let largest = ((0.1 / (2.0 * coarsest)) as u64).min(LARGEST);
+    let first = ((1.0 / (smallest + half)) as u64).max(2);
+    first_fit(&values, may_miss, first..=largest)
+}
+
+/// The smallest denominator that the fractions do not refute, by chance or not: people may be as few as that. `None`:
+/// none up to some hundred thousand fits, or there is no fraction.
+pub fn fewest(sample: &[(f64, u32)], rounding: Rounding) -> Option<u64> {
+    let (values, may_miss) = different(sample, rounding);
+    let (smallest, half) = *values.first()?;
+    let first = ((1.0 / (smallest + half)) as u64).max(2);
+    first_fit(&values, may_miss, first..=LARGEST)
 }
 
 /// Do the fractions of the sample share this denominator beyond chance?
@@ -210,6 +242,14 @@ mod tests {
     fn three_decimals_never_prove_a_denominator_above_a_hundred() {
         let sample = printed((1..=208).map(|k| k as f64 / 208.0), 3);
         assert_eq!(denominator(&sample, Rounding::Decimals(3)), None);
+    }
+
+    #[test]
+    fn coarse_fractions_may_be_of_few() {
+        let sample = printed((1..=100).map(|k| k as f64 / 200.0), 3);
+        assert_eq!(fewest(&sample, Rounding::Decimals(3)), Some(200));
+        let sample = printed([0.2, 0.35].into_iter(), 2);
+        assert_eq!(fewest(&sample, Rounding::Decimals(2)), Some(20), "4 and 7 of 20");
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! otherwise, Landlock and AppArmor, is measured beside it.
 
 mod apparmor;
+mod inspect;
 mod table;
 
 use crate::image::Sort;
@@ -24,6 +25,8 @@ use table::Report;
 pub(crate) enum Command {
     /// What the gate costs, in executed instructions, beside Landlock and AppArmor.
     Gate(GateBench),
+    /// How fast files are judged, beside tools that only read them.
+    Inspect(inspect::InspectBench),
 }
 
 /// `bench gate`.
@@ -85,7 +88,10 @@ struct Measured {
 
 /// Runs the benchmark and prints what came out.
 pub(crate) fn main(command: &Command) -> Result<()> {
-    let Command::Gate(bench) = command;
+    let bench = match command {
+        Command::Gate(bench) => bench,
+        Command::Inspect(bench) => return inspect::run(bench),
+    };
     let report = bench.run()?;
     if bench.json { report.print_json() } else { report.print() }
 }

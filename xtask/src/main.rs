@@ -8,6 +8,7 @@ mod bench;
 mod bpf;
 mod build;
 mod cache;
+mod corpus;
 mod demo;
 mod guest;
 mod image;
@@ -51,6 +52,8 @@ enum Command {
     /// Measure what the product costs.
     #[command(subcommand)]
     Bench(bench::Command),
+    /// Judge made and real files, just inside and just outside every limit; fails on a verdict that is too mild.
+    Corpus,
     /// Every check there is, unit to VM; ends with `N passed, N failed`.
     Test,
     /// Run things in the lab: a virtual machine with the product installed.
@@ -67,6 +70,7 @@ fn main() -> ExitCode {
         Command::Build => install::for_build().and_then(|()| build::release()).map(|()| ExitCode::SUCCESS),
         Command::Demo { kernel } => demo::play(&kernel).map(|()| ExitCode::SUCCESS),
         Command::Bench(command) => bench::main(&command).map(|()| ExitCode::SUCCESS),
+        Command::Corpus => corpus::main().map(|()| ExitCode::SUCCESS),
         Command::Test => test::everything(),
         Command::Vm(command) => return vm::main(command),
         Command::Guest => guest::serve().map(|()| ExitCode::SUCCESS),

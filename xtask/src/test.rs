@@ -4,7 +4,7 @@
 
 use crate::image::Sort;
 use crate::suite::{self, Count};
-use crate::{build, demo, install, kernel, lab, process, readme};
+use crate::{build, corpus, demo, install, kernel, lab, process, readme};
 use anyhow::{Result, ensure};
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
@@ -30,7 +30,10 @@ const STEPS: &[&[&[Stage]]] = &[
         &[("release build and laboratory", laboratory)],
     ],
     &[
-        &[("tests: host and kernels in VMs", tests)],
+        &[
+            ("verdicts: cargo xtask corpus", || one_of(corpus::main())),
+            ("tests: host and kernels in VMs", tests),
+        ],
         &[("the whole story: cargo xtask demo", || one_of(demo::play(kernel::DEFAULT)))],
     ],
     &[&[

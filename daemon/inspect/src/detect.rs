@@ -45,7 +45,11 @@ pub fn format(head: &[u8], whole: bool) -> Format {
         [b'G', b'E', b'N', b'O', b' ', ..] => opaque(K::GenotypeMatrix, "packed EIGENSTRAT"),
         [b'T', b'G', b'E', b'N', b'O', b' ', ..] => opaque(K::GenotypeMatrix, "packed EIGENSTRAT"),
         [b'B', b'A', b'M', 1, ..] => bam(head),
-        [b'C', b'R', b'A', b'M', 2..=4, ..] => opaque(K::Reads, "CRAM"),
+        [b'C', b'R', b'A', b'M', 2..=4, ..] => {
+            // A header that cannot be read says nothing about the species.
+            let header = crate::inside::cram::header(head).unwrap_or_default();
+            opaque(species(&header), "CRAM")
+        }
         [b'R', b'D', b'X' | b'A' | b'B', b'2' | b'3', b'\n', ..] => opaque(K::Workspace, "RData"),
         [b'X' | b'A' | b'B', b'\n', 0, 0, 0, 2 | 3, ..] => opaque(K::Workspace, "RDS"),
         [0x80, 2..=5, ..] if pickle(head, whole) => opaque(K::Model, "pickle"),
@@ -66,6 +70,7 @@ pub fn format(head: &[u8], whole: bool) -> Format {
         [b'%', b'P', b'D', b'F', ..] => opaque(K::Document, "PDF"),
         [0xd0, 0xcf, 0x11, 0xe0, ..] => opaque(K::Workbook, "OLE2"),
         [b'B', b'Z', b'h', b'1'..=b'9', 0x31, 0x41, ..] => opaque(K::Archive, "bzip2"),
+        // Deeper than layers are opened.
         [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => opaque(K::Archive, "xz"),
         [0x28, 0xb5, 0x2f, 0xfd, ..] => opaque(K::Archive, "zstd"),
         [b'7', b'z', 0xbc, 0xaf, ..] => opaque(K::Archive, "7z"),

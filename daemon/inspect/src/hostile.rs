@@ -42,13 +42,24 @@ proptest! {
 
     #[test]
     fn any_bytes_behind_a_magic_are_survived(
-        magic in 0usize..12, bytes in proptest::collection::vec(any::<u8>(), 0..300)
+        magic in 0usize..22, bytes in proptest::collection::vec(any::<u8>(), 0..300)
     ) {
-        let magics: [&[u8]; 12] = [
+        let magics: [&[u8]; 22] = [
             b"\x1f\x8b\x08", b"\x6c\x1b\x01", b"\x6c\x1b\x10", b"BAM\x01", b"CRAM\x03", b"PK\x03\x04", b"\xff\xfe",
             b"\xfe\xff", b"\xef\xbb\xbf", b"\x89PNG\r\n\x1a\n", b"##fileformat=VCF", b"#CHROM\tPOS\tID\tREF\tALT\t",
+            b"X\n\0\0\0\x02\0\x04\x02\0\0\x02\x03\0", b"RDX3\nX\n\0\0\0\x03\0\x04\x02\0\0\x03\x05\0",
+            b"\x93NUMPY\x01\x00\x46\x00{'descr': '<f8', 'fortran_order': False, 'shape': (3, ",
+            b"\xfd7zXZ\0\0\x04\xe6\xd6\xb4\x46", b"\x28\xb5\x2f\xfd\x20", b"[{\"a\":1},", b"<html><table><tr>",
+            b"\\begin{tabular}{ll}", b"| a | b |\n|---|---|\n", b"CRAM\x02\x01",
         ];
         survives(&[magics[magic], &bytes].concat());
+    }
+
+    #[test]
+    fn any_markup_is_survived(text in "([<>/&;|\\\\{}%$\"'=\\[\\],: 0-9a\n]|<td>|</tr>|<table|<tr>|\\\\begin\\{tabular\\}|\\\\end\\{tabular\\}|\\\\multicolumn|---|é){0,60}") {
+        for before in ["", "<html><table><tr>", "\\begin{tabular}{l}", "| a | n |\n|---|---|\n", "{\"a\":"] {
+            survives(format!("{before}{text}").as_bytes());
+        }
     }
 
     #[test]

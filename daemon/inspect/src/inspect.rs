@@ -1,13 +1,14 @@
 //! One file from descriptor to facts.
 
 use crate::detect::{self, Format};
+use crate::inside::{self, Inside};
 use crate::lines::Blocks;
 use crate::readers::{self, Context, Flow, Found, Sample, TextReader};
 use crate::shape::Shape;
 use crate::source::{Meter, Source};
 use crate::stream::Stream;
 use sekisho_policy::FileFacts;
-use sekisho_policy::facts::{Coverage, Opaque, OpaqueKind, Part, Problem, ProblemKind};
+use sekisho_policy::facts::{Coverage, Opaque, OpaqueKind, Part, Problem, ProblemKind, What};
 use sekisho_wire::inspect::{Job, Mended};
 use std::fs::File;
 use std::io::{Read, Seek};
@@ -24,7 +25,7 @@ pub fn run(
     job: &Job,
     file: File,
     copy: Option<File>,
-    progress: impl FnMut(u64) -> bool,
+    mut progress: impl FnMut(u64) -> bool,
 ) -> (FileFacts, Option<Mended>) {
     // The descriptor may have been read before: a second look shares its offset.
     let (Ok(meta), Ok(()), Ok(again)) = (file.metadata(), (&file).rewind(), file.try_clone()) else {
@@ -35,15 +36,18 @@ pub fn run(
     let context =
         Context { policy: &job.policy, request: &job.request, name: &job.name, beside: job.beside.as_ref() };
     let stream = Stream::open(source, meter.clone(), SAMPLE);
-    let mut facts = read(stream, &meter, bytes, &context, progress);
+    let mut budget =
+        Budget { taken: false, depth: inside::DEPTH, bytes: inside::MOST_BYTES, evidence: MOST_EVIDENCE };
+    let mut facts = read(stream, &meter, bytes, &context, &mut budget, &mut progress);
     facts.path = job.name.clone();
-    let mended = copy.and_then(|copy| mend(again, copy, &facts, &context));
+    facts.parts.extend(crate::names::look(&job.name, job.policy.counts.minimum));
+    let mended = copy.filter(|_| !budget.taken).and_then(|copy| mend(again, copy, &facts, &context));
     (facts, mended)
 }
 
 /// A second pass over a file of results that was read to its end, writing the copy.
 fn mend(mut again: File, mut copy: File, facts: &FileFacts, context: &Context<'_>) -> Option<Mended> {
-    let results = facts.parts.iter().all(|p| matches!(p, Part::Statistics(_)));
+    let results = facts.parts.iter().all(|p| matches!(p, Part::Statistics(_) | Part::Comparable(_)));
     if !results || facts.parts.is_empty() || facts.coverage.stopped_at_proof {
         return None;
     }
@@ -53,7 +57,15 @@ fn mend(mut again: File, mut copy: File, facts: &FileFacts, context: &Context<'_
     let Format::Text { carriage } = detect::format(stream.head(), stream.head_is_all()) else { return None };
     let shape = Shape::of(stream.head(), stream.head_is_all());
     let sample = Sample { head: stream.head(), whole: stream.head_is_all(), shape };
-    let writer = readers::results::copier(&sample, context)?;
+    let coded: Vec<String> = facts
+        .parts
+        .iter()
+        .filter_map(|p| if let Part::Statistics(table) = p { Some(&table.evidence) } else { None })
+        .flatten()
+        .filter(|e| e.what == What::CodedColumn)
+        .map(|e| e.about.clone())
+        .collect();
+    let writer = readers::results::copier(&sample, context, &coded)?;
     let mut blocks = Blocks::new(stream, carriage);
     let mended = readers::results::write_copy(writer, &mut blocks, &mut copy);
     if mended.is_none() || blocks.problem.is_some() {
@@ -64,12 +76,114 @@ fn mend(mut again: File, mut copy: File, facts: &FileFacts, context: &Context<'_
     mended
 }
 
+/// How much may still be taken out of files.
+struct Budget {
+    /// A file was taken apart.
+    taken: bool,
+    /// Files inside files, this deep.
+    depth: usize,
+    /// Bytes of all members at all depths.
+    bytes: usize,
+    /// What may still be said about them, as [`weight`] weighs it.
+    evidence: usize,
+}
+
+/// Takes a file apart that holds others, and reads every one of them.
+fn take_apart(
+    stream: &mut Stream,
+    how: fn(&[u8]) -> Inside,
+    context: &Context<'_>,
+    budget: &mut Budget,
+    facts: &mut FileFacts,
+) {
+    let most = inside::MOST_BYTES;
+    let mut bytes = Vec::new();
+    let ended = stream.by_ref().take(most as u64 + 1).read_to_end(&mut bytes);
+    if budget.depth == 0 || bytes.len() > most || ended.is_err() {
+        let detail = format!("larger or deeper than is taken apart ({most} bytes)");
+        facts.problems.push(Problem::new(ProblemKind::Bomb, "", detail));
+        budget.taken = true;
+        return;
+    }
+    budget.taken = true;
+    budget.depth -= 1;
+    let mut found = how(&bytes);
+    drop(bytes);
+    facts.kind = found.kind.into();
+    facts.coverage.rows = found.members.len() as u64;
+    facts.coverage.unit = "members".into();
+    facts.parts.extend(found.parts(context.policy.counts.minimum));
+    facts.problems.append(&mut found.problems);
+    for inside::Member { name, bytes } in found.members {
+        if bytes.len() > budget.bytes {
+            let detail = format!("more than {} bytes in all", inside::MOST_BYTES);
+            facts.problems.push(Problem::new(ProblemKind::Bomb, name, detail));
+            break;
+        }
+        budget.bytes -= bytes.len();
+        let length = bytes.len() as u64;
+        let (source, meter) = Source::new(std::io::Cursor::new(bytes));
+        let stream = Stream::open(source, meter.clone(), SAMPLE);
+        let mut member = read(stream, &meter, length, context, budget, &mut |_| true);
+        if length == 0 {
+            continue;
+        }
+        if member.parts.is_empty() && member.problems.is_empty() {
+            member.problems.push(Problem::new(ProblemKind::Unrecognised, "", ""));
+        }
+        budget.evidence = budget.evidence.saturating_sub(weight(&member));
+        if budget.evidence == 0 {
+            facts.problems.push(Problem::new(ProblemKind::Bomb, name, "more is found in it than is judged"));
+            break;
+        }
+        within(&mut member, &name);
+        facts.parts.append(&mut member.parts);
+        facts.problems.append(&mut member.problems);
+    }
+    budget.depth += 1;
+}
+
+/// Says of everything found in a member which member it was found in.
+fn within(member: &mut FileFacts, name: &str) {
+    let name: String = name.chars().take(60).collect();
+    let placed = |place: &str| if place.is_empty() { name.clone() } else { format!("{name}: {place}") };
+    for part in &mut member.parts {
+        if let Part::Statistics(table) = part {
+            for example in table.evidence.iter_mut().flat_map(|e| &mut e.examples) {
+                example.place = placed(&example.place);
+            }
+        }
+        if let Part::Opaque(opaque) = part {
+            opaque.detail = placed(&opaque.detail);
+        }
+    }
+    for problem in &mut member.problems {
+        problem.place = placed(&problem.place);
+    }
+}
+
+/// What facts may hold for all members together.
+const MOST_EVIDENCE: usize = 200_000;
+
+/// How much the facts of a member hold: sites, examples, and a little for everything.
+fn weight(member: &FileFacts) -> usize {
+    let part = |part: &Part| match part {
+        Part::Genotypes(g) => g.first_sites.len() + g.unlinked_sites.len(),
+        Part::SiteList(s) => s.sites.len(),
+        Part::Comparable(c) => c.entries.len(),
+        Part::Statistics(s) => s.evidence.iter().map(|e| 2 + 2 * e.examples.len()).sum(),
+        _ => 1,
+    };
+    1 + 2 * member.problems.len() + member.parts.iter().map(part).sum::<usize>()
+}
+
 fn read(
     mut stream: Stream,
     meter: &Meter,
     bytes: u64,
     context: &Context<'_>,
-    mut progress: impl FnMut(u64) -> bool,
+    budget: &mut Budget,
+    progress: &mut dyn FnMut(u64) -> bool,
 ) -> FileFacts {
     let mut facts = FileFacts { bytes, kind: "unknown".into(), ..FileFacts::default() };
     let mut proven = false;
@@ -77,6 +191,11 @@ fn read(
         Format::Empty => facts.problems.push(Problem::new(ProblemKind::Empty, "", "")),
         Format::Opaque { format: "PNG", .. } => {
             merge(&mut facts, readers::png::read(&mut stream, context.policy.counts.minimum));
+        }
+        Format::Opaque { .. } if inside::binary(stream.head()).is_some() => {
+            if let Some(how) = inside::binary(stream.head()) {
+                take_apart(&mut stream, how, context, budget, &mut facts);
+            }
         }
         Format::Opaque { kind, format, detail } => {
             facts.kind = format.to_ascii_lowercase();
@@ -95,12 +214,17 @@ fn read(
         Format::Binary => {
             facts.problems.push(Problem::new(ProblemKind::NotText, "byte 0", hex(stream.head())))
         }
+        Format::Text { .. } if inside::text(stream.head(), stream.head_is_all()).is_some() => {
+            if let Some(how) = inside::text(stream.head(), stream.head_is_all()) {
+                take_apart(&mut stream, how, context, budget, &mut facts);
+            }
+        }
         Format::Text { carriage } => {
             let shape = Shape::of(stream.head(), stream.head_is_all());
             let sample = Sample { head: stream.head(), whole: stream.head_is_all(), shape };
             let chosen = readers::choose(&sample, context);
             let mut blocks = Blocks::new(stream, carriage);
-            proven = text(&mut blocks, chosen, meter, &mut facts, &mut progress);
+            proven = text(&mut blocks, chosen, meter, &mut facts, progress);
             facts.problems.extend(blocks.problem.take());
             if blocks.zeros && !proven {
                 facts.problems.push(Problem::new(ProblemKind::NotText, "", "zero bytes in text"));
@@ -122,7 +246,7 @@ fn text(
     chosen: Vec<Box<dyn TextReader>>,
     meter: &Meter,
     facts: &mut FileFacts,
-    progress: &mut impl FnMut(u64) -> bool,
+    progress: &mut dyn FnMut(u64) -> bool,
 ) -> bool {
     let mut readers: Vec<(Box<dyn TextReader>, bool)> = chosen.into_iter().map(|r| (r, true)).collect();
     let mut proven = false;

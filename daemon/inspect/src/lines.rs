@@ -41,6 +41,29 @@ pub fn split(text: &[u8]) -> impl Iterator<Item = &[u8]> + use<'_> {
     })
 }
 
+/// Calls for the place of every byte of this kind: quicker than searching again from each, where they are close together.
+#[inline]
+pub fn each(text: &[u8], byte: u8, mut found: impl FnMut(usize)) {
+    const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
+    let wanted = u64::from_ne_bytes([byte; 8]);
+    let (words, rest) = text.as_chunks::<8>();
+    for (at, word) in words.iter().enumerate() {
+        let other = u64::from_le_bytes(*word) ^ wanted;
+        // A set high bit for every byte that is zero, and no other.
+        let mut zeros = !(((other & LOW) + LOW) | other | LOW);
+        while zeros != 0 {
+            found(at * 8 + zeros.trailing_zeros() as usize / 8);
+            zeros &= zeros - 1;
+        }
+    }
+    let from = text.len() - rest.len();
+    for (at, b) in rest.iter().enumerate() {
+        if *b == byte {
+            found(from + at);
+        }
+    }
+}
+
 /// Cuts a stream into blocks of complete lines.
 pub struct Blocks<R> {
     stream: R,
@@ -170,6 +193,13 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn each_is_every_one(bytes in proptest::collection::vec(0_u8..255, 0..60), wanted in 0_u8..255) {
+            let mut got = Vec::new();
+            each(&bytes, wanted, |at| got.push(at));
+            prop_assert_eq!(got, memchr::memchr_iter(wanted, &bytes).collect::<Vec<_>>());
+        }
+
         #[test]
         fn blocks_hold_every_line_in_order(lines in proptest::collection::vec("[a-z]{0,9}", 0..200)) {
             let text = lines.join("\n") + "\n";

@@ -17,8 +17,10 @@ mod fold;
 mod genotypes;
 #[cfg(test)]
 mod hostile;
+mod inside;
 mod inspect;
 mod lines;
+mod names;
 mod number;
 mod readers;
 mod roles;

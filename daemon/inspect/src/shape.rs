@@ -223,7 +223,9 @@ fn delimiter(data: &[(u64, &[u8])]) -> Option<(Delimiter, usize)> {
         if modal < 2 || (times + 1) * 10 < counts.len().min(50) * 9 {
             continue;
         }
-        let better = best.is_none_or(|(t, m, _)| (times + 1 >= t && modal > m) || times > t + 1);
+        // Blanks inside cells are as even as the cells are, but for the header.
+        let slack = usize::from(candidate != Delimiter::Blank);
+        let better = best.is_none_or(|(t, m, _)| (times + slack >= t && modal > m) || times > t + 1);
         if better {
             best = Some((times, modal, candidate));
         }

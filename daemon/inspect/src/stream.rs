@@ -1,12 +1,12 @@
 //! Unwrapping: from the file's bytes to the bytes readers see.
 //!
-//! Layers are recognised by content: gzip (BGZF and other multi-member files included), UTF-16, a UTF-8 mark.
+//! Layers are recognised by content: gzip (BGZF and other multi-member files included), xz, zstd, UTF-16, a UTF-8 mark.
 //! Unpacked size, ratio and depth are limited here, so that no reader has to think of bombs.
 
 use crate::source::Meter;
 use flate2::bufread::MultiGzDecoder;
 use sekisho_policy::facts::{Problem, ProblemKind};
-use std::io::{BufReader, Read};
+use std::io::{BufRead, BufReader, Read};
 
 /// Nested layers opened at most.
 const DEPTH: usize = 3;
@@ -16,6 +16,8 @@ const FREE: u64 = 256 << 20;
 const RATIO: u64 = 400;
 /// The sample of a text with very long lines.
 const WIDE: usize = 32 << 20;
+/// Most memory that unpacking may use.
+const DICTIONARY_KB: u32 = 96 << 10;
 const BUFFER: usize = 256 << 10;
 
 /// A stream of unwrapped bytes with its beginning in view.
@@ -55,6 +57,13 @@ impl Stream {
         if let Some(encoding) = text.then(|| crate::encoding::japanese(&stream.head, stream.ended)).flatten()
         {
             stream.decode(encoding);
+        }
+        if matches!(
+            crate::detect::format(&stream.head, stream.ended),
+            crate::detect::Format::Text { carriage: true }
+        ) {
+            stream.push("carriage returns");
+            stream.look(64 << 10);
         }
         if text && !(stream.ended && stream.head.is_ascii()) {
             stream.fold();
@@ -120,6 +129,9 @@ impl Stream {
         let buffered = BufReader::with_capacity(BUFFER, whole);
         self.inner = match layer {
             "gzip" => Box::new(MultiGzDecoder::new(buffered)),
+            "xz" => Box::new(lzma_rust2::XzReader::new_mem_limit(buffered, true, DICTIONARY_KB)),
+            "zstd" => Box::new(Zstd::new(Box::new(buffered))),
+            "carriage returns" => Box::new(Carriage(buffered)),
             "utf-16le" => Box::new(Utf16::new(buffered, false)),
             "utf-16be" => Box::new(Utf16::new(buffered, true)),
             _ => Box::new(SkipMark { inner: buffered, left: 3 }),
@@ -166,11 +178,8 @@ impl Stream {
             }
             Err(e) if e.kind() == std::io::ErrorKind::Interrupted => self.pull(buffer),
             Err(e) => {
-                let kind = if self.layers.contains(&"gzip") {
-                    ProblemKind::BrokenCompression
-                } else {
-                    ProblemKind::NotInspected
-                };
+                let packed = ["gzip", "xz", "zstd"].iter().any(|l| self.layers.contains(l));
+                let kind = if packed { ProblemKind::BrokenCompression } else { ProblemKind::NotInspected };
                 let place = format!("byte {}", self.meter.read());
                 self.failed = Some(Problem::new(kind, place, e.to_string()));
                 0
@@ -195,6 +204,8 @@ impl Read for Stream {
 fn recognise(head: &[u8]) -> Option<&'static str> {
     match head {
         [0x1f, 0x8b, 8, ..] => Some("gzip"),
+        [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Some("xz"),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => Some("zstd"),
         [0xef, 0xbb, 0xbf, ..] => Some("utf-8 mark"),
         [0xff, 0xfe, rest @ ..] if !rest.starts_with(&[0, 0]) => Some("utf-16le"),
         [0xfe, 0xff, ..] => Some("utf-16be"),
@@ -212,6 +223,50 @@ fn recognise(head: &[u8]) -> Option<&'static str> {
             }
         }
         _ => None,
+    }
+}
+
+/// Zstandard, frame after frame: what is behind the last is unpacked too, or is an error.
+struct Zstd {
+    frame: Option<ruzstd::decoding::StreamingDecoder<Box<dyn BufRead>, ruzstd::decoding::FrameDecoder>>,
+    next: Option<Box<dyn BufRead>>,
+}
+
+impl Zstd {
+    fn new(inner: Box<dyn BufRead>) -> Self {
+        Self { frame: None, next: Some(inner) }
+    }
+}
+
+impl Read for Zstd {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        loop {
+            if let Some(frame) = &mut self.frame {
+                let n = frame.read(buffer)?;
+                if n > 0 || buffer.is_empty() {
+                    return Ok(n);
+                }
+                self.next = self.frame.take().map(ruzstd::decoding::StreamingDecoder::into_inner);
+            }
+            let Some(mut inner) = self.next.take() else { return Ok(0) };
+            if inner.fill_buf()?.is_empty() {
+                return Ok(0);
+            }
+            let window = u64::from(DICTIONARY_KB) << 10;
+            let frame = ruzstd::decoding::StreamingDecoder::new_with_max_window_size(inner, window);
+            self.frame = Some(frame.map_err(|e| std::io::Error::other(e.to_string()))?);
+        }
+    }
+}
+
+/// Old line ends become new ones.
+struct Carriage<R>(R);
+
+impl<R: Read> Read for Carriage<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let n = self.0.read(buffer)?;
+        buffer[..n].iter_mut().filter(|b| **b == b'\r').for_each(|b| *b = b'\n');
+        Ok(n)
     }
 }
 

@@ -191,6 +191,34 @@ pub fn evidence(table: &Statistics, found: &Evidence) -> Words {
             format!("個人情報が {n} 箇所あります"),
             "該当する列または値を除いてください",
         ),
+        What::CodedColumn => Words::new(
+            "a column that may carry a code of its own: few values in turn, few heaps of values, or few last digits",
+            "leave the column out, or tell the officer what it holds and why the result needs it",
+            "独自の符号を含みうる列です（少数の値の繰り返し、値のかたまり、末尾の数字の偏り）",
+            "列を除くか、内容と必要な理由を審査担当者に説明してください",
+        ),
+        What::UnprovenSubjects => Words::new(
+            format!(
+                "{n} of {of} sites pass only by the declared number of subjects; the values would fit fewer"
+            ),
+            "print the number of subjects (N or AN) beside the frequencies, or print them with more digits",
+            format!(
+                "{of} 部位中 {n} 部位は申告された対象者数だけが根拠です。値はより少ない人数とも矛盾しません"
+            ),
+            "頻度の横に対象者数（N または AN）を書くか、桁数を増やしてください",
+        ),
+        What::UnclearRows => Words::new(
+            format!("{n} rows that no column explains; they may be one a person"),
+            "name the rows and the columns after what they hold, or add the number of subjects of each row",
+            format!("何の行か分からない行が {n} あります。一人一行の可能性があります"),
+            "行と列に内容を表す名前を付けるか、各行の対象者数を加えてください",
+        ),
+        What::Hidden => Words::new(
+            format!("content that is not seen when the file is opened, in {n} places"),
+            "take it out, or give the visible tables as CSV or TSV",
+            format!("ファイルを開いても見えない内容が {n} 箇所あります"),
+            "該当箇所を除くか、見えている表を CSV や TSV で提出してください",
+        ),
         What::MaybePersonal => Words::new(
             format!("{n} values that may be personal information"),
             "take them out, or tell the officer what they are",
@@ -198,6 +226,19 @@ pub fn evidence(table: &Statistics, found: &Evidence) -> Words {
             "除くか、内容を審査担当者に説明してください",
         ),
     }
+}
+
+/// Two tables about nearly the same people.
+pub fn differencing(minimum: u64) -> Words {
+    let few = minimum.saturating_sub(1);
+    Words::new(
+        format!(
+            "two tables are about the same people but for 1 to {few}: their difference is about these few"
+        ),
+        "release one of the two tables, or compute both from the same people",
+        format!("二つの表の対象者が 1～{few} 人だけ異なります。差がその数人についての値になります"),
+        "どちらか一方だけを提出するか、同じ対象者で計算し直してください",
+    )
 }
 
 /// The limit was another one when the file was read.

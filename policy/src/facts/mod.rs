@@ -3,10 +3,12 @@
 //! Invariant: facts never say whether something may leave. A list in here is always cut to a fixed length and
 //! stands beside the number it was cut from, so that a hostile file cannot make facts large.
 
+pub mod compared;
 mod genotypes;
 mod reading;
 mod statistics;
 
+pub use compared::{Comparable, Entry};
 pub use genotypes::{BedMatrix, Beside, Genotypes, Proof, Site, SiteList, SubjectList, keep};
 pub use reading::{Coverage, Opaque, OpaqueKind, Problem, ProblemKind};
 pub use statistics::{Evidence, Example, Statistics, What, most};
@@ -47,6 +49,8 @@ pub enum Part {
     SubjectList(SubjectList),
     /// Results about groups of people, read row by row.
     Statistics(Statistics),
+    /// Numbers to be compared with those of other tables.
+    Comparable(Comparable),
     /// Content that is recognised but not read.
     Opaque(Opaque),
 }

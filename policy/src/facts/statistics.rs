@@ -114,4 +114,12 @@ pub enum What {
     Personal,
     /// Something that may be personal information.
     MaybePersonal,
+    /// A column whose values may be a code for something else: a few in turn, a few heaps, a few last digits.
+    CodedColumn,
+    /// Small counts that only the declared number of subjects rules out, where the values would fit fewer.
+    UnprovenSubjects,
+    /// Rows that no column explains: they may be persons.
+    UnclearRows,
+    /// Content that a reader of the file does not see: hidden sheets, comments, attributes, scripts.
+    Hidden,
 }

@@ -3,6 +3,8 @@
 //! Invariant: a rule only ever adds findings. Nothing a rule says can lift what another one found, and a file
 //! nobody understood is never `pass` (rule `reading`).
 
+pub mod bounds;
+mod differencing;
 mod individual_genotypes;
 mod reading;
 pub mod small_counts;
@@ -33,7 +35,9 @@ pub fn judge(policy: &Policy, _request: &RequestInfo, files: &[FileFacts]) -> Re
             }
         })
         .collect();
-    for (index, finding) in individual_genotypes::judge(policy, files) {
+    let together =
+        individual_genotypes::judge(policy, files).into_iter().chain(differencing::judge(policy, files));
+    for (index, finding) in together {
         if let Some(report) = reports.get_mut(index) {
             report.findings.push(finding);
         }

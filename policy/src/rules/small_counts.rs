@@ -1,7 +1,7 @@
 //! `5-4(2)(i)`: a statistic whose count of subjects is under ten identifies.
 //!
 //! A count is small when it is printed, when a rounded percentage gives it away, or when the cells around it do: hidden
-//! cells are derived from margins by elimination and by bounds, and a sum of hidden cells is a count of people too.
+//! cells are derived from margins by linear programs, and a sum of hidden cells is a count of people too.
 
 use crate::schema::Policy;
 use std::collections::BTreeSet;
@@ -24,14 +24,16 @@ pub enum Cell {
 pub const HIDDEN: Cell = Cell::Hidden { low: 0, high: u64::MAX };
 
 impl Cell {
-    fn bounds(self) -> (i128, i128) {
+    /// Smallest and largest possible count, by the mark alone.
+    pub fn bounds(self) -> (i128, i128) {
         match self {
             Self::Known(v) => (i128::from(v), i128::from(v)),
             Self::Hidden { low, high } => (i128::from(low), i128::from(high)),
         }
     }
 
-    fn is_hidden(self) -> bool {
+    /// Is it hidden?
+    pub fn is_hidden(self) -> bool {
         matches!(self, Self::Hidden { .. })
     }
 }
@@ -78,9 +80,7 @@ pub fn derive(cells: &[Cell], sums: &[Sum], minimum: u64) -> Option<Vec<Derived>
             found.insert(Derived::Rest(at, rest as u64));
         }
     }
-    let mut bounds: Vec<_> = cells.iter().map(|c| c.bounds()).collect();
-    eliminate(cells, sums, &mut bounds);
-    propagate(sums, &mut bounds);
+    let bounds = super::bounds::bounds(cells, sums)?;
     for (at, cell) in cells.iter().enumerate() {
         let (low, high) = bounds[at];
         if cell.is_hidden() && low == high && small(low) {
@@ -88,82 +88,6 @@ pub fn derive(cells: &[Cell], sums: &[Sum], minimum: u64) -> Option<Vec<Derived>
         }
     }
     Some(found.into_iter().collect())
-}
-
-/// Gauss–Jordan over the hidden cells: a row with one unknown left names it.
-fn eliminate(cells: &[Cell], sums: &[Sum], bounds: &mut [(i128, i128)]) {
-    let unknown: Vec<usize> = (0..cells.len()).filter(|c| cells[*c].is_hidden()).collect();
-    let column = |cell: usize| unknown.binary_search(&cell).ok();
-    let width = unknown.len();
-    let mut rows: Vec<Vec<f64>> = Vec::new();
-    for sum in sums {
-        let mut row = vec![0.0; width + 1];
-        for (cell, sign) in sum.parts.iter().map(|p| (*p, 1.0)).chain([(sum.total, -1.0)]) {
-            match column(cell) {
-                Some(at) => row[at] += sign,
-                None => row[width] -= sign * cells[cell].bounds().0 as f64,
-            }
-        }
-        rows.push(row);
-    }
-    let mut pivot = 0;
-    for at in 0..width {
-        let Some(best) = (pivot..rows.len()).max_by(|a, b| rows[*a][at].abs().total_cmp(&rows[*b][at].abs()))
-        else {
-            break;
-        };
-        if rows[best][at].abs() < 1e-9 {
-            continue;
-        }
-        rows.swap(pivot, best);
-        let scale = rows[pivot][at];
-        rows[pivot].iter_mut().for_each(|v| *v /= scale);
-        let lead = rows[pivot].clone();
-        for (other, row) in rows.iter_mut().enumerate() {
-            let factor = row[at];
-            if other != pivot && factor.abs() > 1e-9 {
-                row.iter_mut().zip(&lead).for_each(|(v, l)| *v -= factor * l);
-            }
-        }
-        pivot += 1;
-    }
-    for row in &rows {
-        let mut filled = (0..width).filter(|c| row[*c].abs() > 1e-9);
-        if let (Some(only), None) = (filled.next(), filled.next()) {
-            let value = row[width] / row[only];
-            if (value - value.round()).abs() < 1e-6 && value > -0.5 {
-                bounds[unknown[only]] = (value.round() as i128, value.round() as i128);
-            }
-        }
-    }
-}
-
-/// Narrows every cell by every margin it takes part in, until nothing changes.
-fn propagate(sums: &[Sum], bounds: &mut [(i128, i128)]) {
-    for _ in 0..64 {
-        let mut changed = false;
-        let mut narrow = |cell: &mut (i128, i128), low: i128, high: i128| {
-            let tighter = (cell.0.max(low), cell.1.min(high));
-            // Contradicting margins (a table that does not add up) prove nothing.
-            if tighter != *cell && tighter.0 <= tighter.1 {
-                *cell = tighter;
-                changed = true;
-            }
-        };
-        for sum in sums {
-            let low: i128 = sum.parts.iter().map(|p| bounds[*p].0).sum();
-            let high: i128 = sum.parts.iter().map(|p| bounds[*p].1).sum();
-            narrow(&mut bounds[sum.total], low, high);
-            let total = bounds[sum.total];
-            for part in &sum.parts {
-                let own = bounds[*part];
-                narrow(&mut bounds[*part], total.0 - (high - own.1), total.1 - (low - own.0));
-            }
-        }
-        if !changed {
-            return;
-        }
-    }
 }
 
 /// Which cells a copy must hide so that no small count is printed or follows: the small ones, and enough others.

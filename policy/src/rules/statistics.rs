@@ -72,6 +72,7 @@ fn rule(what: What) -> (&'static str, &'static str) {
         | What::NoCarriers
         | What::UnknownSubjects
         | What::SubjectsRefuted
+        | What::UnprovenSubjects
         | What::UnclearFractions => ("small_frequencies", "5-4(2)(ii)"),
         What::SmallGenotype
         | What::NoGenotype
@@ -83,13 +84,16 @@ fn rule(what: What) -> (&'static str, &'static str) {
         | What::Unsolved
         | What::SubjectRows
         | What::UnclearCounts
+        | What::UnclearRows
         | What::UnknownBase
         | What::Extreme
         | What::SmallDifference
         | What::FewRows => ("small_counts", "5-4(2)(i)"),
         What::SubjectFeatures => ("individual_plots", "5-4(2)(iii)"),
-        What::Unparsed | What::UnclearText | What::RunLog | What::EncodedText => ("reading", "5-4"),
-        What::ExtraDigits => ("plan_scope", "5-4(3)"),
+        What::Unparsed | What::UnclearText | What::RunLog | What::EncodedText | What::Hidden => {
+            ("reading", "5-4")
+        }
+        What::ExtraDigits | What::CodedColumn => ("plan_scope", "5-4(3)"),
         What::Personal | What::MaybePersonal => ("personal_information", "5-4(1)"),
     }
 }
@@ -124,7 +128,11 @@ fn weight(policy: &Policy, found: &Evidence) -> Verdict {
         | What::RunLog
         | What::ExtraDigits
         | What::EncodedText
-        | What::MaybePersonal => Verdict::Review,
+        | What::MaybePersonal
+        | What::CodedColumn
+        | What::UnclearRows
+        | What::UnprovenSubjects
+        | What::Hidden => Verdict::Review,
     }
 }
 

@@ -7,6 +7,7 @@ use super::matrix::cells::{class, classes};
 use super::{Context, Flow, Found, Sample, TextReader};
 use crate::lines::Block;
 use crate::roles;
+use crate::shape::{Delimiter, Shape};
 use sekisho_policy::facts::{Genotypes, Part, Proof, Site, keep};
 
 /// Fewer genotypes than this do not make a line dense.
@@ -15,13 +16,17 @@ const FEWEST: u64 = 12;
 const LEADING: u64 = 6;
 
 /// Watches any text.
-pub fn plausible(_sample: &Sample<'_>, context: &Context<'_>) -> Box<dyn TextReader> {
-    Box::new(Reader { limit: context.policy.sites.limit, ..Reader::default() })
+pub fn plausible(sample: &Sample<'_>, context: &Context<'_>) -> Box<dyn TextReader> {
+    let tabs = |s: &Shape| s.delimiter == Delimiter::Byte(b'\t') && (3..FEWEST as usize).contains(&s.columns);
+    let columns = sample.shape.as_ref().filter(|s| tabs(s)).map(|s| s.columns);
+    Box::new(Reader { limit: context.policy.sites.limit, columns, ..Reader::default() })
 }
 
 #[derive(Default)]
 struct Reader {
     limit: u64,
+    /// Columns between tabs, where they are too few for a dense line.
+    columns: Option<usize>,
     lines: u64,
     /// Dense lines of letters and of numbers, and those that begin with the name of a site.
     lettered: u64,
@@ -126,8 +131,18 @@ impl Reader {
     }
 }
 
+/// Has every line so many fields, and nothing else that separates?
+fn narrow(text: &[u8], columns: usize) -> bool {
+    let lines = memchr::memchr_iter(b'\n', text).count() + usize::from(!text.ends_with(b"\n"));
+    memchr::memchr3(b' ', b',', b';', text).is_none()
+        && memchr::memchr_iter(b'\t', text).count() == lines * (columns - 1)
+}
+
 impl TextReader for Reader {
     fn block(&mut self, block: &Block<'_>) -> Flow {
+        if self.columns.is_some_and(|columns| narrow(block.text, columns)) {
+            return Flow::More;
+        }
         for (_, line) in block.lines() {
             self.lines += 1;
             self.line(line);

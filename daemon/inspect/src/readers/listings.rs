@@ -1,12 +1,16 @@
 //! Lists of sites (`.bim`, `.map`, `.pvar`, `.snp`) and of persons (`.fam`, `.ind`): what explains a matrix.
 
+use super::code::{Code, Look};
+use super::tally::Tally;
 use super::{Context, Flow, Found, Sample, TextReader};
 use crate::genotypes::thinned;
 use crate::lines::Block;
 use crate::number::{decimal, whole};
 use crate::roles;
 use crate::shape::{Delimiter, Shape};
-use sekisho_policy::facts::{Part, Problem, ProblemKind, Site, SiteList, SubjectList, keep};
+use sekisho_policy::facts::{
+    Part, Problem, ProblemKind, Site, SiteList, Statistics, SubjectList, What, keep,
+};
 use std::collections::{HashMap, HashSet};
 
 /// Distinct sites kept account of.
@@ -61,7 +65,7 @@ fn alternates(value: &[u8]) -> bool {
 }
 
 /// Reads the table if every sampled row is a site, or every one a person with nothing measured.
-pub fn plausible(sample: &Sample<'_>, _context: &Context<'_>) -> Option<Box<dyn TextReader>> {
+pub fn plausible(sample: &Sample<'_>, context: &Context<'_>) -> Option<Box<dyn TextReader>> {
     let shape = sample.shape.as_ref()?;
     if shape.rows.is_empty() {
         return None;
@@ -76,7 +80,7 @@ pub fn plausible(sample: &Sample<'_>, _context: &Context<'_>) -> Option<Box<dyn 
     if let Some(form) = FORMS.iter().find(|f| all(&|r| f.fit(r)) && chromosomes(f)) {
         let named = !shape.header.is_empty();
         if !named || shape.named(&["pos", "bp", "position"]) == Some(form.pos) {
-            return Some(Box::new(Sites::new(shape, *form)));
+            return Some(Box::new(Sites::new(shape, *form, context.policy.counts.minimum)));
         }
     }
     if shape.header.is_empty() && shape.columns == 6 && all(&person) {
@@ -108,10 +112,15 @@ struct Sites {
     sites: Vec<Site>,
     bad: u64,
     first_bad: Option<Problem>,
+    morgans: Code,
+    /// Chromosome and genetic position of the last row, and how often it went back.
+    last: (Vec<u8>, f64),
+    turns: u64,
+    minimum: u64,
 }
 
 impl Sites {
-    fn new(shape: &Shape, form: Columns) -> Self {
+    fn new(shape: &Shape, form: Columns, minimum: u64) -> Self {
         Self {
             form,
             delimiter: shape.delimiter,
@@ -124,6 +133,10 @@ impl Sites {
             sites: Vec::new(),
             bad: 0,
             first_bad: None,
+            morgans: Code::new(Look::Levels),
+            last: (Vec::new(), 0.0),
+            turns: 0,
+            minimum,
         }
     }
 
@@ -137,6 +150,16 @@ impl Sites {
             count += 1;
         }
         self.rows += 1;
+        if let Some(value) = self.form.morgan.and_then(|m| row.get(m)) {
+            self.morgans.add(value, number);
+            let here = decimal(value).unwrap_or(0.0);
+            let same = self.last.0 == row[self.form.chrom];
+            self.turns += u64::from(same && here < self.last.1);
+            if !same {
+                self.last.0 = row[self.form.chrom].to_vec();
+            }
+            self.last.1 = here;
+        }
         if count != self.columns || !self.form.fit(&row[..count.min(8)]) {
             self.bad += 1;
             self.first_bad.get_or_insert_with(|| {
@@ -186,13 +209,24 @@ impl TextReader for Sites {
             let detail = format!("{} rows are not sites", self.bad);
             problems.push(Problem::new(ProblemKind::Malformed, "table", detail));
         }
-        Found {
-            kind: self.form.kind.into(),
-            parts: vec![Part::SiteList(list)],
-            problems,
-            rows: self.rows,
-            unit: "sites",
+        let mut tally = Tally::default();
+        self.morgans.close("genetic position", &mut tally);
+        if self.turns > 20 && self.turns * 20 > self.rows {
+            let about = tally.name("genetic position");
+            let value = format!("{} rows lie before the row above them", self.turns);
+            tally.add(What::CodedColumn, about, || (String::new(), value));
         }
+        let mut parts = vec![Part::SiteList(list)];
+        let evidence = tally.evidence();
+        if !evidence.is_empty() {
+            parts.push(Part::Statistics(Statistics {
+                rows: self.rows,
+                minimum: self.minimum,
+                evidence,
+                ..Statistics::default()
+            }));
+        }
+        Found { kind: self.form.kind.into(), parts, problems, rows: self.rows, unit: "sites" }
     }
 }
 

@@ -5,6 +5,7 @@
 
 pub mod bed;
 mod carriers;
+pub mod code;
 mod comments;
 pub mod counts;
 mod dense;
@@ -19,7 +20,7 @@ pub mod sites;
 pub mod tally;
 #[cfg(test)]
 pub mod testing;
-mod text;
+pub mod text;
 mod vcf;
 
 use crate::lines::Block;

@@ -19,7 +19,54 @@ const POWERS: [f64; 23] = [
 ];
 
 /// Parses a decimal number; `None` for anything else, spaces included.
+#[inline]
 pub fn parse(text: &[u8]) -> Option<Number> {
+    // Short numbers without exponent are nearly all there are.
+    if text.len() <= 18 {
+        let (negative, digits) = match text {
+            [b'-', rest @ ..] => (true, rest),
+            _ => (false, text),
+        };
+        let (mut mantissa, mut point, mut other) = (0_u64, usize::MAX, false);
+        for (at, byte) in digits.iter().enumerate() {
+            let digit = byte.wrapping_sub(b'0');
+            if digit < 10 {
+                mantissa = mantissa * 10 + u64::from(digit);
+            } else if *byte == b'.' && point == usize::MAX {
+                point = at;
+            } else {
+                other = true;
+                break;
+            }
+        }
+        let after = if point == usize::MAX { 0 } else { digits.len() - point - 1 };
+        let seen = digits.len() - usize::from(point != usize::MAX);
+        if !other && seen > 0 && mantissa < 1 << 53 {
+            let value = mantissa as f64 / POWERS[after];
+            return Some(Number {
+                value: if negative { -value } else { value },
+                decimals: after as u32,
+                significant: significant(mantissa),
+                whole: point == usize::MAX,
+            });
+        }
+    }
+    parse_any(text)
+}
+
+/// Digits without zeros at the end.
+#[inline]
+fn significant(mut mantissa: u64) -> u32 {
+    if mantissa == 0 {
+        return 0;
+    }
+    while mantissa.is_multiple_of(10) {
+        mantissa /= 10;
+    }
+    mantissa.ilog10() + 1
+}
+
+fn parse_any(text: &[u8]) -> Option<Number> {
     let (negative, digits) = match text {
         [b'-', rest @ ..] => (true, rest),
         [b'+', rest @ ..] => (false, rest),
@@ -181,6 +228,11 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn the_short_way_says_what_the_long_one_does(text in "[-+]?[0-9]{0,12}[.]?[0-9]{0,8}(e[0-9])?") {
+            prop_assert_eq!(parse(text.as_bytes()), parse_any(text.as_bytes()), "{}", text);
+        }
+
         #[test]
         fn agrees_with_the_standard_library(v in -1e12_f64..1e12, digits in 0_usize..9) {
             let text = format!("{v:.digits$}");

@@ -59,15 +59,17 @@ impl Copier for SitesVcf {
     }
 }
 
-/// Whoever can write a filtered copy of this text.
-pub fn copier(sample: &Sample<'_>, context: &Context<'_>) -> Option<Box<dyn Copier>> {
+/// Whoever can write a filtered copy of this text, without the columns that may carry a code.
+pub fn copier(sample: &Sample<'_>, context: &Context<'_>, coded: &[String]) -> Option<Box<dyn Copier>> {
     if text::recognised(sample, context).is_some() {
         return None;
     }
-    if let Some(vcf) = SitesVcf::open(sample, context, true) {
+    if let Some(mut vcf) = SitesVcf::open(sample, context, true) {
+        vcf.without(coded);
         return Some(Box::new(vcf));
     }
-    if let Some(table) = SiteTable::open(sample, context, true) {
+    if let Some(mut table) = SiteTable::open(sample, context, true) {
+        table.without(coded);
         return Some(Box::new(table));
     }
     counts::mend::Mender::open(sample, context).map(|t| Box::new(t) as Box<dyn Copier>)

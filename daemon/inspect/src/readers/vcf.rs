@@ -350,6 +350,18 @@ fn evidence(field: Field, value: &[u8], effects: &mut u64) -> Call {
 
 impl TextReader for Reader {
     fn block(&mut self, block: &Block<'_>) -> Flow {
+        if self.sites_only && self.header_seen && self.panel.is_none() {
+            // Sites without persons throughout: eight columns in every line, and no line of a header.
+            let text = block.text;
+            let lines = memchr::memchr_iter(b'\n', text).count() + usize::from(!text.ends_with(b"\n"));
+            let plain = text.first() != Some(&b'#')
+                && memchr::memmem::find(text, b"\n#").is_none()
+                && memchr::memmem::find(text, b"\n\n").is_none();
+            if plain && memchr::memchr_iter(b'\t', text).count() == lines * 7 {
+                self.rows += lines as u64;
+                return Flow::More;
+            }
+        }
         for (number, line) in block.lines() {
             match line {
                 [] => {}

@@ -50,7 +50,9 @@ impl Grid {
         let across = self.parts_of_a_total(&unknown, &values);
         for column in &unknown {
             let numbers: Vec<u64> = self.column(*column).flatten().collect();
+            // Two and four are six by chance, too.
             let down = numbers.len() >= 3
+                && (self.named || numbers[numbers.len() - 1] >= minimum)
                 && numbers.iter().sum::<u64>() == 2 * numbers[numbers.len() - 1]
                 && numbers[numbers.len() - 1] > 0;
             let sums = declared.is_some_and(|n| n > 0 && (all == n || numbers.iter().sum::<u64>() == n));
@@ -171,6 +173,16 @@ impl Grid {
         numbers.len() == self.cells.len() && numbers.windows(2).all(|w| w[0] < w[1])
     }
 
+    /// Numbers of which every one is larger than the last.
+    pub fn is_rising_number(&self, column: usize) -> bool {
+        let numbers: Vec<f64> = self
+            .cells
+            .iter()
+            .filter_map(|r| if let Read::Number(n) = r[column] { Some(n.value) } else { None })
+            .collect();
+        numbers.len() == self.cells.len() && numbers.windows(2).all(|w| w[0] < w[1])
+    }
+
     /// Codes: a few values without gaps (years, months, stages), or strictly rising.
     fn is_coded(&self, column: usize) -> bool {
         let mut numbers = Vec::new();
@@ -234,22 +246,22 @@ impl Grid {
 
     /// Does the row's name say that its numbers are one subject's each: a minimum, a percentile?
     pub fn is_extreme_row(&self, row: usize) -> bool {
-        let Some(0) = (0..self.header.len())
-            .find(|c| matches!(self.cells[row][*c], Read::Words | Read::Percent { .. }))
-        else {
-            return false;
-        };
-        let label = String::from_utf8_lossy(&self.text[row][0]);
-        words::word(&label) == Word::Extreme || matches!(label.trim(), "25%" | "50%" | "75%")
+        let percentile =
+            matches!(self.text[row].first().map(|t| t.trim_ascii()), Some(b"25%" | b"50%" | b"75%"));
+        percentile || self.row_label(row).is_some_and(|label| words::word(&label) == Word::Extreme)
+    }
+
+    /// The first word of a row, wherever it stands.
+    fn row_label(&self, row: usize) -> Option<String> {
+        let at = (0..self.header.len()).find(|c| matches!(self.cells[row][*c], Read::Words))?;
+        Some(String::from_utf8_lossy(&self.text[row][at]).into_owned())
     }
 
     /// Does the row's name say that its numbers are people? Then columns without a meaning of their own hold counts.
     pub fn is_count_row(&self, row: usize) -> bool {
-        let Some(0) = (0..self.header.len()).find(|c| matches!(self.cells[row][*c], Read::Words)) else {
-            return false;
-        };
-        let label = String::from_utf8_lossy(&self.text[row][0]);
-        words::word(&label) == Word::Count && !words::is_level(&label) && !words::is_total(&label)
+        self.row_label(row).is_some_and(|label| {
+            words::word(&label) == Word::Count && !words::is_level(&label) && !words::is_total(&label)
+        })
     }
 
     /// Is this row a total by its label?

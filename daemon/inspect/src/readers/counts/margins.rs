@@ -3,6 +3,7 @@
 use super::cells::Read;
 use super::grid::Grid;
 use super::words::{self, Word};
+use sekisho_policy::facts::{Comparable, Entry, Part, compared};
 use sekisho_policy::rules::small_counts::{Cell, HIDDEN, Sum};
 use std::collections::BTreeMap;
 
@@ -148,4 +149,23 @@ fn push(
         return;
     }
     m.sums.push(Sum { parts, total });
+}
+
+/// The counts under their labels, to be compared with those of other tables.
+pub fn comparable(grid: &Grid, margins: &Margins) -> Option<Part> {
+    let mut entries: Vec<Entry> = (margins.cells.iter().zip(&margins.at))
+        .filter_map(|(cell, (row, column))| {
+            let Cell::Known(number) = *cell else { return None };
+            let name: String =
+                format!("{}, {}", grid.label(*row), grid.header[*column]).chars().take(80).collect();
+            Some(Entry { key: compared::hash(&[name.as_bytes()]), number, name })
+        })
+        .collect();
+    entries.sort();
+    // A label that stands twice is no key.
+    let twice: std::collections::BTreeSet<u64> =
+        entries.windows(2).filter(|w| w[0].key == w[1].key).map(|w| w[0].key).collect();
+    entries.retain(|e| !twice.contains(&e.key));
+    entries.truncate(compared::MOST_COMPARED);
+    (!entries.is_empty()).then_some(Part::Comparable(Comparable { sites: false, entries }))
 }

@@ -6,6 +6,7 @@ mod margins;
 pub mod mend;
 pub mod personal;
 mod persons;
+mod shares;
 pub mod table;
 pub mod words;
 

@@ -87,6 +87,30 @@ pub fn persons(grid: &Grid, declared: Option<u64>) -> Option<(Rows, String)> {
     None
 }
 
+/// Fewer rows than this are read at a glance.
+const GLANCE: usize = 10;
+
+/// Rows about which no column says what they are: a summary has counts, or names its rows and columns.
+pub fn unexplained(grid: &Grid) -> bool {
+    let (rows, columns) = (grid.text.len(), grid.header.len());
+    if rows < GLANCE || grid.roles.contains(&Word::Count) {
+        return false;
+    }
+    let numbers = |c: usize| grid.cells.iter().filter(|r| matches!(r[c], Read::Number(_))).count();
+    let measured: Vec<usize> = (0..columns).filter(|c| numbers(*c) * 2 > rows).collect();
+    if measured.is_empty() {
+        return false;
+    }
+    let unnamed = measured.iter().any(|c| matches!(grid.roles[*c], Word::Unknown));
+    // Words, categories and points in time name a row; values under a name nobody knows do not.
+    let named = (0..columns).any(|c| {
+        matches!(grid.roles[c], Word::Category | Word::Index)
+            || numbers(c) * 2 <= rows && grid.cells.iter().all(|r| !matches!(r[c], Read::Empty))
+            || grid.roles[c] == Word::Statistic && grid.is_rising_number(c)
+    });
+    !named || unnamed && !(0..columns).any(|c| grid.roles[c] == Word::Category)
+}
+
 /// Two persons a row, as relatedness tables have.
 fn pairs(grid: &Grid) -> bool {
     let names: Vec<String> =

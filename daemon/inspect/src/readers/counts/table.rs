@@ -5,8 +5,10 @@ use super::grid::Grid;
 use super::margins::{self, Margins};
 use super::personal;
 use super::persons::{self, Rows};
+use super::shares;
 use super::words::{self, Word};
 use crate::lines::Block;
+use crate::readers::code::{Code, Look};
 use crate::readers::tally::{Tally, words as shown};
 use crate::readers::text::scan;
 use crate::readers::{Context, Flow, Found, Sample, TextReader, printed};
@@ -143,6 +145,14 @@ impl CountTable {
             margins = margins::of(&grid);
             self.counts(&grid, &margins, &policy);
             self.percentages(&grid, &policy);
+            let scale = |column| if is_share(&grid, column) { 100.0 } else { 1.0 };
+            shares::beside_counts(&grid, &policy, &scale, &mut self.tally);
+            self.codes(&grid);
+            if persons::unexplained(&grid) {
+                let n = self.rows;
+                self.tally
+                    .add_many(What::UnclearRows, self.everything, n, || ("table".into(), String::new()));
+            }
             self.complements(&grid, &policy);
             self.columns(&grid, &policy);
         }
@@ -205,7 +215,7 @@ impl CountTable {
             if !of_percent && !in_cell {
                 continue;
             }
-            let scale = if of_percent && self.is_share(grid, column) { 100.0 } else { 1.0 };
+            let scale = if of_percent && is_share(grid, column) { 100.0 } else { 1.0 };
             let share = |cell: Read| match cell {
                 Read::Number(n) if of_percent => {
                     let less = if scale > 1.0 { n.decimals.saturating_sub(2) } else { n.decimals };
@@ -268,10 +278,19 @@ impl CountTable {
         }
     }
 
-    /// Shares of one instead of percentages of a hundred.
-    fn is_share(&self, grid: &Grid, column: usize) -> bool {
-        grid.cells.iter().all(|r| !matches!(r[column], Read::Number(n) if n.value > 1.0))
-            && grid.cells.iter().any(|r| matches!(r[column], Read::Number(_)))
+    /// Columns of statistics in long tables that may be a code of their own.
+    fn codes(&mut self, grid: &Grid) {
+        const LONG: usize = 41;
+        let judged = |c: &usize| {
+            matches!(grid.roles[*c], Word::Statistic | Word::Percent | Word::Unknown | Word::Extreme)
+        };
+        for column in (0..grid.header.len()).filter(|c| grid.cells.len() >= LONG && judged(c)) {
+            let mut code = Code::new(Look::Everything);
+            for (row, number) in grid.text.iter().zip(&grid.lines) {
+                code.add(&row[column], *number);
+            }
+            code.close(&grid.header[column], &mut self.tally);
+        }
     }
 
     fn row_has_count(&self, grid: &Grid, row: usize) -> bool {
@@ -337,12 +356,16 @@ impl CountTable {
         for column in 0..grid.header.len() {
             let about = self.tally.name(&grid.header[column]);
             let numbers = grid.cells.iter().filter(|r| matches!(r[column], Read::Number(_))).count();
+            let mut odd = grid.text.iter().map(|r| &r[column]).filter(|t| scan::random(t)).peekable();
+            if let Some(first) = odd.peek().copied() {
+                let many = odd.count() as u64;
+                if many >= scan::MOST_RANDOM {
+                    self.tally.add_many(What::EncodedText, about, many, || ("column".into(), shown(first)));
+                }
+            }
             for row in 0..grid.cells.len() {
                 let text = &grid.text[row][column];
-                if column > 0
-                    && matches!(grid.cells[row][column], Read::Number(_))
-                    && grid.is_extreme_row(row)
-                {
+                if matches!(grid.cells[row][column], Read::Number(_)) && grid.is_extreme_row(row) {
                     self.tally.add(What::Extreme, about, || (grid.place(row, column), shown(text)));
                     continue;
                 }
@@ -394,6 +417,12 @@ impl CountTable {
     }
 }
 
+/// Shares of one instead of percentages of a hundred.
+fn is_share(grid: &Grid, column: usize) -> bool {
+    grid.cells.iter().all(|r| !matches!(r[column], Read::Number(n) if n.value > 1.0))
+        && grid.cells.iter().any(|r| matches!(r[column], Read::Number(_)))
+}
+
 /// `54.2 (10.1)`: a mean and its deviation among counts, as the first table of every paper has them.
 fn is_mean(text: &[u8]) -> bool {
     let Some(open) = memchr::memchr2(b'(', b'[', text) else { return false };
@@ -435,7 +464,7 @@ impl TextReader for CountTable {
         if self.is_prose() {
             return Found::nothing();
         }
-        let (kind, _) = self.analyse();
+        let (kind, margins) = self.analyse();
         let mut problems = Vec::new();
         if self.over {
             let detail = format!("{} of {} rows compared", self.grid.text.len(), self.rows);
@@ -449,7 +478,11 @@ impl TextReader for CountTable {
             subjects: self.declared.map(|n| format!("declared: {n}")).unwrap_or_default(),
             evidence: self.tally.evidence(),
         };
-        Found { kind, rows: table.rows, unit: "rows", parts: vec![Part::Statistics(table)], problems }
+        let rows = table.rows;
+        let parts = std::iter::once(Part::Statistics(table))
+            .chain(margins::comparable(&self.grid, &margins))
+            .collect();
+        Found { kind, rows, unit: "rows", parts, problems }
     }
 
     fn fallback(&self) -> bool {

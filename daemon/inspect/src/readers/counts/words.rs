@@ -111,7 +111,7 @@ pub fn word(header: &str) -> Word {
         Word::Extreme
     } else if header.contains('%') && !header.contains("(%)") && !header.contains("(％)")
         || is(&["percent", "pct", "proportion", "prop", "share", "perc", "fraction"])
-        || starts(&["pct_", "percent_", "prop_"])
+        || starts(&["pct_", "percent_", "prop_", "share_"])
         || ends(&["_pct", "_percent", "_prop", "_percentage"])
         || holds(&["割合", "比率", "構成比", "パーセント"])
     {

@@ -48,6 +48,8 @@ pub struct Group {
     pub declared: Option<u64>,
     /// Number of chromosomes inferred from the fractions.
     pub inferred: Option<u64>,
+    /// The fewest chromosomes that the fractions would fit, where only the declared number says that there are more.
+    pub fewest: Option<u64>,
 }
 
 /// What a row needs besides its fields.
@@ -92,6 +94,17 @@ impl Group {
             || !(c.copies.is_empty() || c.frequencies.is_empty())
             || self.inferred.is_some()
             || self.declared.is_some()
+    }
+
+    /// Where only a declaration says how many people there are, finds how few the fractions would fit. `printed`: the
+    /// file itself says it.
+    pub fn settle_fewest(&mut self, samples: &[Vec<(f64, u32)>], printed: bool) {
+        let declared = self.declared.filter(|_| !printed && self.inferred.is_none());
+        let fit = |(column, rounding): &(usize, Option<Rounding>)| {
+            implied::fewest(samples.get(*column)?, (*rounding)?)
+        };
+        let fewest = self.columns.frequencies.iter().filter_map(fit).max();
+        self.fewest = fewest.filter(|f| declared.is_some_and(|d| *f < d.saturating_mul(2)));
     }
 
     /// Judges one row, adding to the tally.
@@ -353,7 +366,31 @@ impl Group {
                 shown = format!("{total} copies of all alternative alleles of {all}");
             }
         }
+        if worst == Standing::Enough
+            && let Some((copies, fewest)) = self.unproven(row, policy)
+        {
+            self.note(Some(What::UnprovenSubjects), row, policy, tally, said, || {
+                format!("{copies} copies if of {fewest} chromosomes")
+            });
+        }
         self.note(carrier_kind(worst), row, policy, tally, said, || shown);
+    }
+
+    /// Too few carriers, if the fractions are of as few chromosomes as they would fit.
+    fn unproven(&self, row: &Row<'_>, policy: &Policy) -> Option<(Between<AlleleCount>, u64)> {
+        let fewest = self.fewest?;
+        let all = Between::exactly(AlleleCount(fewest));
+        let parts = self.columns.frequencies.iter().flat_map(|(column, rounding)| {
+            (row.fields)(*column).split(|b| *b == b',').map(|part| (printed::parse(part), *rounding))
+        });
+        for (number, rounding) in parts {
+            let Some(copies) = number.and_then(|n| implied_copies(n, rounding, Some(all))) else { continue };
+            let found = allele(policy, copies, all, row.ploidy.subjects(all));
+            if [found.carriers, found.subjects].into_iter().flatten().any(|s| s != Standing::Enough) {
+                return Some((copies, fewest));
+            }
+        }
+        None
     }
 
     fn note(

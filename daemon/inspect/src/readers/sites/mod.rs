@@ -6,6 +6,7 @@ mod info;
 mod plan;
 mod profile;
 pub mod roles;
+mod sketch;
 pub mod table;
 #[cfg(test)]
 mod tests;

@@ -2,6 +2,7 @@
 
 use crate::readers::printed;
 use crate::readers::tally::Tally;
+use crate::readers::text::scan;
 use sekisho_policy::facts::What;
 
 /// Values of one column, counted by kind.
@@ -21,6 +22,8 @@ pub struct Profile {
     pub outside: u64,
     /// Anything that is no number.
     pub words: u64,
+    /// Values in an order of letters that no name has.
+    pub random: u64,
     /// Largest number of bytes in a value.
     pub longest: usize,
     /// Place and value of the first small whole number, fraction, and outside number.
@@ -39,6 +42,7 @@ impl Profile {
         self.longest = self.longest.max(text.len());
         let Some(number) = printed::parse(text) else {
             self.words += 1;
+            self.random += u64::from(scan::random(text));
             return;
         };
         let value = number.value;
@@ -63,6 +67,9 @@ impl Profile {
     /// What an unexplained column with these values may be.
     pub fn unclear(&self, name: &str, tally: &mut Tally) {
         let about = tally.name(name);
+        if self.random >= scan::MOST_RANDOM {
+            tally.add_many(What::EncodedText, about, self.random, || ("column".into(), String::new()));
+        }
         if self.numeric() && self.small > 0 {
             let (line, value) = self.first_small.unwrap_or_default();
             tally.add_many(What::UnclearCounts, about, self.small, || {

@@ -11,7 +11,9 @@ use super::group::{Group, Row, Said};
 use super::plan::{kind, plan, site_column};
 use super::profile::Profile;
 use super::roles::{self, Groups, Role};
+use super::sketch::Sketch;
 use crate::lines::{self, Block};
+use crate::readers::code::Code;
 use crate::readers::tally::{Tally, words};
 use crate::readers::{Context, Flow, Found, Sample, TextReader, printed};
 use crate::shape::Delimiter;
@@ -36,8 +38,13 @@ pub struct SiteTable {
     groups: Vec<Group>,
     said: Vec<Said>,
     profiles: Vec<(usize, Profile)>,
+    codes: Vec<(usize, Code)>,
+    /// Columns that a copy empties because they may carry a code.
+    coded: Vec<usize>,
     tests: Option<usize>,
     chrom: Option<usize>,
+    position: Option<usize>,
+    sketch: Sketch,
     id: Option<usize>,
     declared: Option<u64>,
     declared_groups: BTreeMap<String, u64>,
@@ -128,11 +135,15 @@ impl SiteTable {
             header: shape.header.clone(),
             data_from: shape.data_from,
             chrom: position(Role::Chrom),
+            position: position(Role::Place),
+            sketch: Sketch::default(),
             id: position(Role::Id).or_else(|| site_column(&shape.rows)),
             groups: plan(&shape.header, &found, &groups, &mut tally),
             roles: found,
             said: Vec::new(),
             profiles: Vec::new(),
+            codes: Vec::new(),
+            coded: Vec::new(),
             tests,
             declared: info.and_then(|i| i.subjects).or(context.request.subjects),
             declared_groups,
@@ -151,6 +162,7 @@ impl SiteTable {
     }
 
     fn lines(&mut self, text: &[u8], first: u64) {
+        let quoted = memchr::memchr(b'"', text).is_some();
         for (at, line) in lines::split(text).enumerate() {
             let number = first + at as u64;
             if number < self.data_from || line.is_empty() {
@@ -160,7 +172,16 @@ impl SiteTable {
             let mut spans = std::mem::take(&mut self.spans);
             spans.clear();
             let start = line.as_ptr() as usize;
-            spans.extend(self.delimiter.fields(line).map(|f| (f.as_ptr() as usize - start, f.len())));
+            if self.delimiter == Delimiter::Byte(b'\t') && !quoted {
+                let mut from = 0;
+                lines::each(line, b'\t', |at| {
+                    spans.push((from, at - from));
+                    from = at + 1;
+                });
+                spans.push((from, line.len() - from));
+            } else {
+                spans.extend(self.delimiter.fields(line).map(|f| (f.as_ptr() as usize - start, f.len())));
+            }
             if spans.len() == self.header.len() {
                 self.row(line, &spans, number);
             } else {
@@ -189,6 +210,10 @@ impl SiteTable {
         let row = Row { fields: &field, ploidy, place: &place, slashes_are_alleles };
         let (mut offends, mut broken) =
             difference::row(&self.groups, &row, &self.policy, &mut self.tally, &mut self.said);
+        if let Some((_, alleles)) = self.said.first().and_then(|s| s.counted).filter(|(_, a)| a.is_exact()) {
+            let text = |c: Option<usize>| c.map_or(&b""[..], field);
+            self.sketch.add(text(self.id), text(self.chrom), text(self.position), alleles.low.0);
+        }
         let mut long = None;
         let digits = self.policy.numbers.significant_digits;
         for (column, role) in self.roles.iter().enumerate() {
@@ -214,7 +239,10 @@ impl SiteTable {
                         None => broken |= !printed::is_missing(text) && !text.contains(&b','),
                     }
                 }
-                Role::Place => broken |= printed::parse(text).is_none() && !printed::is_missing(text),
+                Role::Place => {
+                    let whole = !text.is_empty() && text.iter().all(u8::is_ascii_digit);
+                    broken |= !whole && printed::parse(text).is_none() && !printed::is_missing(text);
+                }
                 Role::Id | Role::Label | Role::Chrom if text.len() > LONGEST_WORD => {
                     self.tally.add(What::EncodedText, self.everything, || (place(), words(text)));
                     offends = true;
@@ -228,10 +256,14 @@ impl SiteTable {
         for (column, profile) in &mut self.profiles {
             profile.add(field(*column), number, minimum);
         }
+        for (column, code) in &mut self.codes {
+            code.add(field(*column), number);
+        }
         if !offends && !broken {
             self.clear += u64::from(long.is_none());
             self.kept += 1;
             match long {
+                _ if self.copy.is_some() && !self.coded.is_empty() => self.write_rounded(line, spans),
                 Some(_) if self.copy.is_some() => self.write_rounded(line, spans),
                 _ => self.write(line),
             }
@@ -246,6 +278,9 @@ impl SiteTable {
 
     /// Evidence about whole columns.
     fn close(&mut self) {
+        for (column, code) in std::mem::take(&mut self.codes) {
+            code.close(&self.header[column], &mut self.tally);
+        }
         for (column, profile) in std::mem::take(&mut self.profiles) {
             profile.unclear(&self.header[column], &mut self.tally);
             if profile.longest > LONGEST_WORD {
@@ -295,6 +330,8 @@ impl TextReader for SiteTable {
             subjects: self.subjects,
             evidence: self.tally.evidence(),
         };
-        Found { kind, rows: table.rows, unit: "sites", parts: vec![Part::Statistics(table)], problems }
+        let rows = table.rows;
+        let parts = std::iter::once(Part::Statistics(table)).chain(self.sketch.part()).collect();
+        Found { kind, rows, unit: "sites", parts, problems }
     }
 }

@@ -1,5 +1,6 @@
 //! VCF without subjects: AC, AN, AF, NS, MAC, nhomalt, AC_Het, AC_Hom, AC_Hemi, and every `AC_<group>` with its `AN_<group>`.
 
+mod codes;
 mod copy;
 mod learn;
 
@@ -9,6 +10,7 @@ use super::info::info_role;
 use super::plan::plan;
 use super::profile::Profile;
 use super::roles::{self, Groups, Role};
+use super::sketch::Sketch;
 use crate::lines::{self, Block};
 use crate::readers::tally::{Tally, words};
 use crate::readers::text::scan;
@@ -38,6 +40,10 @@ pub struct SitesVcf {
     names: Groups,
     planned: usize,
     profiles: Vec<Profile>,
+    codes: codes::Codes,
+    sketch: Sketch,
+    /// Columns and keys that a copy leaves out because they may carry a code.
+    coded: Vec<String>,
     declared: Option<u64>,
     declared_groups: Vec<(String, u64)>,
     held: Vec<u8>,
@@ -79,6 +85,9 @@ impl SitesVcf {
             names,
             planned: 0,
             profiles: Vec::new(),
+            codes: codes::Codes::new(),
+            sketch: Sketch::default(),
+            coded: Vec::new(),
             declared: info.and_then(|i| i.subjects).or(context.request.subjects),
             declared_groups: info
                 .map(|i| i.groups.iter().map(|(k, n)| (roles::spelling(k.as_bytes()), *n)).collect())
@@ -145,16 +154,16 @@ impl SitesVcf {
         self.rows += 1;
         let mut fixed = [(0, 0); 8];
         let (mut column, mut from) = (0, 0);
-        for tab in memchr::memchr_iter(b'\t', line).chain([line.len()]) {
+        lines::each(line, b'\t', |tab| {
             if column < 8 {
                 fixed[column] = (from, tab);
             }
-            from = tab + 1;
-            column += 1;
-            if column == 8 && !line[tab.min(line.len() - 1)..].contains(&b'\t') {
-                break;
-            }
+            (from, column) = (tab + 1, column + 1);
+        });
+        if column < 8 {
+            fixed[column] = (from, line.len());
         }
+        column += 1;
         let field = |c: usize| &line[fixed[c].0..fixed[c].1];
         if !self.header_done || !(8..=9).contains(&column) || printed::whole(field(1)).is_none() {
             self.tally.add(What::Unparsed, self.everything, || (format!("line {number}"), words(line)));
@@ -164,27 +173,32 @@ impl SitesVcf {
         self.values.resize(self.keys.len(), (usize::MAX, 0));
         let info_from = fixed[7].0;
         let info = field(7);
-        let mut start = 0;
-        let mut guess = 0;
-        for end in memchr::memchr_iter(b';', info).chain([info.len()]) {
-            let entry = &info[start..end];
-            let equals = memchr::memchr(b'=', entry);
-            let name = &entry[..equals.unwrap_or(entry.len())];
-            if equals.is_some() {
-                let key = self.key(name, guess);
-                guess = key.wrapping_add(1);
-                if key != usize::MAX {
-                    if key >= self.values.len() {
-                        self.values.resize(self.keys.len(), (usize::MAX, 0));
+        let (mut start, mut guess, mut equals) = (0, 0, None);
+        for end in 0..=info.len() {
+            match info.get(end) {
+                Some(b'=') if equals.is_none() => equals = Some(end),
+                Some(b';') | None => {
+                    let name = &info[start..equals.unwrap_or(end)];
+                    if equals.is_none() {
+                        self.codes.flag(name);
+                    } else {
+                        let key = self.key(name, guess);
+                        guess = key.wrapping_add(1);
+                        if key != usize::MAX {
+                            if key >= self.values.len() {
+                                self.values.resize(self.keys.len(), (usize::MAX, 0));
+                            }
+                            self.values[key] = (info_from + start + name.len() + 1, info_from + end);
+                        } else {
+                            self.tally.add(What::Unparsed, self.everything, || {
+                                (format!("line {number}"), "too many INFO keys".into())
+                            });
+                        }
                     }
-                    self.values[key] = (info_from + start + name.len() + 1, info_from + end);
-                } else {
-                    self.tally.add(What::Unparsed, self.everything, || {
-                        (format!("line {number}"), "too many INFO keys".into())
-                    });
+                    (start, equals) = (end + 1, None);
                 }
+                _ => {}
             }
-            start = end + 1;
         }
         if self.planned != self.keys.len() {
             self.replan();
@@ -203,11 +217,26 @@ impl SitesVcf {
         };
         let (offends, broken) =
             difference::row(&self.groups, &row, &self.policy, &mut self.tally, &mut self.said);
+        if let Some((_, alleles)) = self.said.first().and_then(|s| s.counted).filter(|(_, a)| a.is_exact()) {
+            self.sketch.add(field(2), field(0), field(1), alleles.low.0);
+        }
+        let digits = self.policy.numbers.significant_digits;
+        let surplus = |text: &[u8]| {
+            // A point stands among them.
+            text.len() > digits as usize + 1
+                && text
+                    .split(|b| *b == b',')
+                    .filter_map(printed::parse)
+                    .any(|n| !n.whole && n.significant > digits)
+        };
+        let mut long = surplus(field(5));
         for (key, role) in self.roles.iter().enumerate() {
             let (from, to) = values.get(key).copied().unwrap_or((usize::MAX, 0));
+            self.codes.value(key, &self.keys[key], *role, value(key), number);
             if from == usize::MAX {
                 continue;
             }
+            long |= !matches!(role, Role::Label) && surplus(&line[from..to]);
             if *role == Role::Unknown {
                 for part in line[from..to].split(|b| *b == b',') {
                     self.profiles[key].add(part, number, self.policy.counts.minimum);
@@ -236,11 +265,19 @@ impl SitesVcf {
         if broken {
             self.tally.add(What::Unparsed, self.everything, || (place(), words(info)));
         }
+        if long {
+            self.tally.add(What::ExtraDigits, self.everything, || (place(), words(info)));
+        }
+        self.codes.record(field(2), field(5), field(6), number);
         self.values = values;
         if !offends && !broken {
-            self.clear += 1;
+            self.clear += u64::from(!long);
             self.kept += 1;
-            if self.left_out.is_empty() { self.write(line) } else { self.write_without(line, fixed[7]) }
+            if self.left_out.is_empty() && self.coded.is_empty() && !long {
+                self.write(line);
+            } else {
+                self.write_without(line, &fixed);
+            }
         }
     }
 
@@ -250,6 +287,7 @@ impl SitesVcf {
         for (old, new) in self.groups.iter().zip(&mut fresh) {
             new.declared = old.declared;
             new.inferred = old.inferred;
+            new.fewest = old.fewest;
             for (column, rounding) in &mut new.columns.frequencies {
                 *rounding = old.columns.frequencies.iter().find(|(c, _)| c == column).and_then(|(_, r)| *r);
             }
@@ -259,6 +297,8 @@ impl SitesVcf {
     }
 
     fn close(&mut self) {
+        let codes = std::mem::replace(&mut self.codes, codes::Codes::new());
+        codes.close(&self.keys, &mut self.tally);
         for (key, profile) in std::mem::take(&mut self.profiles).into_iter().enumerate() {
             profile.unclear(&self.keys[key], &mut self.tally);
         }
@@ -313,13 +353,9 @@ impl TextReader for SitesVcf {
             },
             evidence: self.tally.evidence(),
         };
-        Found {
-            kind: "vcf_sites".into(),
-            rows: table.rows,
-            unit: "sites",
-            parts: vec![Part::Statistics(table)],
-            problems,
-        }
+        let rows = table.rows;
+        let parts = std::iter::once(Part::Statistics(table)).chain(self.sketch.part()).collect();
+        Found { kind: "vcf_sites".into(), rows, unit: "sites", parts, problems }
     }
 }
 

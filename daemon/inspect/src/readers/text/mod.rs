@@ -28,6 +28,14 @@ pub fn recognised(sample: &Sample<'_>, context: &Context<'_>) -> Option<Box<dyn 
     None
 }
 
+/// Is the form of a text certain from its beginning?
+pub fn is_recognised(head: &[u8], whole: bool) -> bool {
+    stata::is_log(head)
+        || bcftools::is_stats(head)
+        || plain::is_run_log(head)
+        || script::is_script(head, whole)
+}
+
 /// The reader of any other text.
 pub fn any(context: &Context<'_>) -> Box<dyn TextReader> {
     Box::new(plain::Plain::new(context, false))

@@ -41,6 +41,24 @@ pub fn encoded(text: &[u8], number: u64, about: u32, tally: &mut Tally) {
     }
 }
 
+/// Letters and digits in an order that no name has: small and large letters and digits take turns.
+pub fn random(text: &[u8]) -> bool {
+    let kind = |b: &u8| match b {
+        b'0'..=b'9' => 1,
+        b'a'..=b'z' => 2,
+        b'A'..=b'Z' => 3,
+        _ => 0,
+    };
+    let text = text.trim_ascii();
+    let plain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'=' | b'-' | b'_');
+    text.len() >= 16
+        && text.iter().all(plain)
+        && text.windows(2).filter(|w| kind(&w[0]) != kind(&w[1])).count() * 3 >= text.len()
+}
+
+/// Cells of a column that look like this before the column is called encoded.
+pub const MOST_RANDOM: u64 = 5;
+
 /// A long run of genotype digits, which no number is.
 pub fn digits(run: &[u8]) -> bool {
     run.len() >= LONGEST_DNA && run.iter().all(|b| matches!(b, b'0' | b'1' | b'2' | b'9' | b'.')) && {

@@ -25,11 +25,22 @@ impl SiteTable {
         }
         let floor = safe_copies(self.policy.counts.minimum).0;
         let (kept, rows) = (grouped(self.kept), grouped(self.rows));
-        let (en, ja) = also_left_out(&self.tally);
+        let (mut en, mut ja) = also_left_out(&self.tally);
+        if !self.coded.is_empty() {
+            let names: Vec<&str> = self.coded.iter().map(|c| self.header[*c].as_str()).collect();
+            en += &format!("; columns emptied: {}", names.join(", "));
+            ja += &format!("。空にした列: {}", names.join(", "));
+        }
         Some((
             format!("sites with minor allele count ≥ {floor} kept: {kept} of {rows}{en}"),
             format!("マイナーアレル数 {floor} 以上の部位を残しました: {rows} 部位中 {kept}{ja}"),
         ))
+    }
+
+    /// Empties these columns in the copy.
+    pub fn without(&mut self, coded: &[String]) {
+        self.coded =
+            (0..self.header.len()).filter(|c| coded.iter().any(|name| *name == self.header[*c])).collect();
     }
 
     pub(super) fn write(&mut self, line: &[u8]) {
@@ -43,8 +54,14 @@ impl SiteTable {
         let digits = self.policy.numbers.significant_digits;
         let Some(copy) = &mut self.copy else { return };
         let mut from = 0;
-        for ((start, length), role) in spans.iter().zip(&self.roles) {
+        for (column, ((start, length), role)) in spans.iter().zip(&self.roles).enumerate() {
             let text = &line[*start..start + length];
+            if self.coded.contains(&column) {
+                copy.extend_from_slice(&line[from..*start]);
+                copy.extend_from_slice(b"NA");
+                from = start + length;
+                continue;
+            }
             let rounds = !matches!(role, Role::Place | Role::Id | Role::Label | Role::Chrom | Role::Allele);
             let number = printed::parse(text).filter(|n| rounds && !n.whole && n.significant > digits);
             if let Some(short) = number.and_then(|_| printed::rounded(text, digits)) {

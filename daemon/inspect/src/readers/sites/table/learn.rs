@@ -3,6 +3,7 @@
 
 use super::SiteTable;
 use crate::lines;
+use crate::readers::code::{Code, Look};
 use crate::readers::printed;
 use crate::readers::sites::group::Group;
 use crate::readers::sites::plan::{is_permutation, word_of};
@@ -48,6 +49,10 @@ impl SiteTable {
         self.profiles = (0..columns)
             .filter(|c| self.roles[*c] == Role::Unknown)
             .map(|c| (c, Profile::default()))
+            .collect();
+        let directions = self.header.iter().any(|h| h.eq_ignore_ascii_case("direction"));
+        self.codes = (0..columns)
+            .filter_map(|c| look(self.roles[c], &self.header[c], directions).map(|l| (c, Code::new(l))))
             .collect();
         let from = self.held_from;
         self.lines(&held, from);
@@ -158,6 +163,7 @@ impl SiteTable {
             if !has_column && group.declared.is_none() {
                 group.inferred = inferred;
             }
+            group.settle_fewest(samples, has_column);
             let ratio = !group.columns.copies.is_empty() && !group.columns.frequencies.is_empty();
             if group.needs_subjects()
                 && !has_column
@@ -187,5 +193,20 @@ impl SiteTable {
             });
         }
         self.groups = groups;
+    }
+}
+
+/// What a column of this role is looked at for. `directions`: studies are listed beside their number.
+fn look(role: Role, name: &str, directions: bool) -> Option<Look> {
+    match role {
+        Role::Statistic | Role::Fraction | Role::Unknown => Some(Look::Everything),
+        Role::Frequency(_) | Role::GenotypeFraction(_) | Role::Copies(_) => Some(Look::Frequencies),
+        Role::MissingRate | Role::Missing => Some(Look::Exceptions),
+        Role::Index if !directions => Some(Look::Levels),
+        // Signs of effects, and several tests of one site.
+        Role::Label if !matches!(name.to_ascii_lowercase().as_str(), "direction" | "test" | "strand") => {
+            Some(Look::Words)
+        }
+        _ => None,
     }
 }

@@ -1,6 +1,7 @@
 //! The filtered copy of a VCF without subjects.
 
 use super::SitesVcf;
+use crate::readers::printed;
 use crate::readers::sites::plan::also_left_out;
 use sekisho_policy::facts::What;
 use sekisho_policy::numbers::grouped;
@@ -30,6 +31,11 @@ impl SitesVcf {
             en += &format!("; INFO keys left out: {}", names.join(", "));
             ja += &format!("。除いた INFO キー: {}", names.join(", "));
         }
+        if !self.coded.is_empty() {
+            let names = self.coded.join(", ");
+            en += &format!("; left out, because their values may be a code: {names}");
+            ja += &format!("。符号を含みうるため除いたもの: {names}");
+        }
         Some((en, ja))
     }
 
@@ -40,24 +46,60 @@ impl SitesVcf {
         }
     }
 
-    /// The line without the INFO keys that cannot be judged.
-    pub(super) fn write_without(&mut self, line: &[u8], (from, to): (usize, usize)) {
+    /// Leaves these columns and keys out of the copy.
+    pub fn without(&mut self, coded: &[String]) {
+        self.coded = coded.to_vec();
+    }
+
+    /// The line without the columns and INFO keys that cannot be judged, surplus digits rounded away.
+    pub(super) fn write_without(&mut self, line: &[u8], fixed: &[(usize, usize); 8]) {
         let Some(copy) = &mut self.copy else { return };
-        copy.extend_from_slice(&line[..from]);
+        let digits = self.policy.numbers.significant_digits;
+        let coded = |name: &[u8]| self.coded.iter().any(|c| c.as_bytes() == name);
+        let mut from = 0;
+        for (column, name) in [(5, b"QUAL".as_slice()), (6, b"FILTER")] {
+            let (start, end) = fixed[column];
+            copy.extend_from_slice(&line[from..start]);
+            if coded(name) {
+                copy.push(b'.');
+            } else {
+                copy.extend(shortened(&line[start..end], digits));
+            }
+            from = end;
+        }
+        let (start, end) = fixed[7];
+        copy.extend_from_slice(&line[from..start]);
         let before = copy.len();
-        for entry in line[from..to].split(|b| *b == b';') {
-            let name = entry.split(|b| *b == b'=').next().unwrap_or_default();
-            if !self.left_out.iter().any(|k| self.keys[*k].as_bytes() == name) {
-                if copy.len() > before {
-                    copy.push(b';');
+        for entry in line[start..end].split(|b| *b == b';') {
+            let equals = memchr::memchr(b'=', entry).unwrap_or(entry.len());
+            let name = &entry[..equals];
+            if coded(name) || self.left_out.iter().any(|k| self.keys[*k].as_bytes() == name) {
+                continue;
+            }
+            if copy.len() > before {
+                copy.push(b';');
+            }
+            copy.extend_from_slice(name);
+            if equals < entry.len() {
+                copy.push(b'=');
+                for (at, part) in entry[equals + 1..].split(|b| *b == b',').enumerate() {
+                    if at > 0 {
+                        copy.push(b',');
+                    }
+                    copy.extend(shortened(part, digits));
                 }
-                copy.extend_from_slice(entry);
             }
         }
         if copy.len() == before {
             copy.push(b'.');
         }
-        copy.extend_from_slice(&line[to..]);
+        copy.extend_from_slice(&line[end..]);
         copy.push(b'\n');
     }
+}
+
+/// A number without surplus digits; anything else as it is.
+fn shortened(text: &[u8], digits: u32) -> Vec<u8> {
+    let long = printed::parse(text).filter(|n| !n.whole && n.significant > digits);
+    long.and_then(|_| printed::rounded(text, digits)).map_or_else(|| text.to_vec(), String::into_bytes)
 }

@@ -65,6 +65,7 @@ impl SitesVcf {
                     .iter()
                     .find_map(|(column, rounding)| implied::denominator(&samples[*column], (*rounding)?));
             }
+            group.settle_fewest(samples, numbered(group));
             let known = numbered(group) || group.declared.is_some() || group.inferred.is_some();
             let unknown = group.needs_subjects() && !known && group.columns.copies.is_empty();
             if unknown && !(everybody && everybody_suffices(group, samples, &self.policy)) {

@@ -1,0 +1,257 @@
+//! `cargo xtask bench inspect`: how fast a file is judged, beside tools that only read it.
+//!
+//! The inputs are made here, the same every time: association results, a VCF of sites, and genotypes. Every tool reads
+//! the same files in the same run; speed is megabytes by second of processor time, so that what else the machine does
+//! does not count.
+
+use crate::{build, process};
+use anyhow::{Context as _, Result};
+use clap::Args;
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike as _;
+use std::fs::File;
+use std::io::{BufWriter, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// `bench inspect`.
+#[derive(Args)]
+pub(crate) struct InspectBench {
+    /// Size of each input, in megabytes.
+    #[arg(long, default_value_t = 500)]
+    megabytes: u64,
+    /// Where the inputs are made; without it a directory that goes away.
+    #[arg(long, value_name = "DIR")]
+    directory: Option<PathBuf>,
+}
+
+/// Makes the inputs, measures, prints a table.
+pub(crate) fn run(bench: &InspectBench) -> Result<()> {
+    let own;
+    let directory = match &bench.directory {
+        Some(directory) => directory.as_path(),
+        None => {
+            own = tempfile::tempdir()?;
+            own.path()
+        }
+    };
+    std::fs::create_dir_all(directory)?;
+    let mut cargo = process::cargo();
+    process::run(cargo.args([
+        "build",
+        "--locked",
+        "--release",
+        "--bin",
+        "sekisho",
+        "--bin",
+        "sekisho-inspect",
+    ]))?;
+    let sekisho = build::target().join("release/sekisho");
+    let wanted = bench.megabytes * 1_000_000;
+    let inputs: [(&str, Writer); 3] =
+        [("gwas.tsv", gwas), ("sites.vcf", sites), ("genotypes.vcf", genotypes)];
+    for (name, write) in inputs {
+        process::step(&format!("{name}, {} MB", bench.megabytes), || write(&directory.join(name), wanted))?;
+    }
+    println!("| input | tool | MB/s by processor second | seconds passed | most memory of a process, MB |");
+    println!("|---|---|--:|--:|--:|");
+    for (name, _) in inputs {
+        let path = directory.join(name);
+        show(name, "sekisho check (verdict, digest)", &path, Command::new(&sekisho).arg("check").arg(&path))?;
+    }
+    for (input, tool, program, arguments) in [
+        ("sites.vcf", "bcftools view -i 'INFO/AC<10'", "bcftools", &["view", "-H", "-i", "INFO/AC<10"][..]),
+        ("genotypes.vcf", "bcftools view -i 'INFO/AC<10'", "bcftools", &["view", "-H", "-i", "INFO/AC<10"]),
+        (
+            "genotypes.vcf",
+            "plink2 --freq",
+            "plink2",
+            &["--freq", "--out", "PLINK", "--threads", "1", "--vcf"],
+        ),
+        ("gwas.tsv", "awk '$7 < 0.001'", "awk", &["-F\t", "$7 < 0.001"]),
+        ("gwas.tsv", "DuckDB, min of a column", "python3", &["-c", DUCKDB]),
+        ("gwas.tsv", "Polars, min of a column", "python3", &["-c", POLARS]),
+    ] {
+        let path = directory.join(input);
+        let out = directory.join("plink").to_string_lossy().into_owned();
+        let arguments = arguments.iter().map(|a| if *a == "PLINK" { out.as_str() } else { a });
+        if process::on_path(program) {
+            show(input, tool, &path, Command::new(program).args(arguments).arg(&path))?;
+        } else {
+            println!("| {input} | {tool} | not installed | | |");
+        }
+    }
+    Ok(())
+}
+
+type Writer = fn(&Path, u64) -> Result<()>;
+
+const DUCKDB: &str = "import duckdb, sys; duckdb.sql('SET threads=1'); print(duckdb.sql(f\"select min(effect_allele_frequency), count(*) from read_csv('{sys.argv[1]}')\").fetchall())";
+const POLARS: &str = "import os; os.environ['POLARS_MAX_THREADS']='1'\nimport polars, sys; print(polars.scan_csv(sys.argv[1], separator='\\t').select(polars.col('effect_allele_frequency').min()).collect())";
+
+/// Runs a tool over a file and prints its row. What it says does not matter, a verdict against the file included.
+fn show(input: &str, tool: &str, path: &Path, command: &mut Command) -> Result<()> {
+    let size = path.metadata()?.len() as f64 / 1e6;
+    let (before, begin) = (used()?, Instant::now());
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .with_context(|| tool.to_owned())?;
+    let mut memory = 0;
+    let status = loop {
+        if let Some(status) = child.try_wait()? {
+            break status;
+        }
+        memory = memory.max(most(child.id()));
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    let (passed, processor) = (begin.elapsed().as_secs_f64(), used()? - before);
+    if status.code() == Some(0) || tool.starts_with("sekisho") && status.code() == Some(1) {
+        let speed = size / processor.max(0.001);
+        println!("| {input} | {tool} | {speed:.0} | {passed:.2} | {} |", memory / 1024);
+    } else {
+        println!("| {input} | {tool} | failed ({status}) | | |");
+    }
+    Ok(())
+}
+
+/// Processor seconds of all children so far.
+fn used() -> Result<f64> {
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN)?;
+    let micro = usage.user_time().num_microseconds() + usage.system_time().num_microseconds();
+    Ok(micro as f64 / 1e6)
+}
+
+/// The most memory, in KB, that a process or one it started ever had, as far as it is still there to be asked.
+fn most(process: u32) -> u64 {
+    let read = |path: String| std::fs::read_to_string(path).unwrap_or_default();
+    let own = read(format!("/proc/{process}/status"))
+        .lines()
+        .find_map(|l| l.strip_prefix("VmHWM:")?.split_whitespace().next()?.parse().ok())
+        .unwrap_or(0);
+    // A process that has threads starts others from any of them.
+    let threads = std::fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
+    threads
+        .flat_map(|t| {
+            let children = read(t.path().join("children").to_string_lossy().into_owned());
+            children.split_whitespace().filter_map(|c| c.parse().ok()).map(most).collect::<Vec<u64>>()
+        })
+        .fold(own, u64::max)
+}
+
+/// Numbers that look random and are the same every time.
+struct Numbers(u64);
+
+impl Numbers {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    /// From zero to one.
+    fn unit(&mut self) -> f64 {
+        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    /// Rare alleles are many, common ones few.
+    fn frequency(&mut self, least: f64) -> f64 {
+        (least.ln() + self.unit() * (0.5_f64.ln() - least.ln())).exp()
+    }
+
+    fn alleles(&mut self) -> (char, char) {
+        const LETTERS: [char; 4] = ['A', 'C', 'G', 'T'];
+        let first = (self.next() % 4) as usize;
+        (LETTERS[first], LETTERS[(first + 1 + (self.next() % 3) as usize) % 4])
+    }
+}
+
+fn fill(path: &Path, bytes: u64, header: &str, mut line: impl FnMut(u64) -> String) -> Result<()> {
+    let mut out = BufWriter::with_capacity(4 << 20, File::create(path)?);
+    out.write_all(header.as_bytes())?;
+    let (mut written, mut number) = (header.len() as u64, 0);
+    while written < bytes {
+        let line = line(number);
+        out.write_all(line.as_bytes())?;
+        written += line.len() as u64;
+        number += 1;
+    }
+    Ok(out.flush()?)
+}
+
+/// Association results, eleven columns; the last row has a rare allele.
+fn gwas(path: &Path, bytes: u64) -> Result<()> {
+    let header = "chromosome\tbase_pair_location\teffect_allele\tother_allele\tbeta\tstandard_error\t\
+                  effect_allele_frequency\tp_value\tvariant_id\trsid\tn\n";
+    let mut n = Numbers(40);
+    let mut pos = 10_000;
+    fill(path, bytes, header, |i| {
+        pos += 1 + n.next() % 400;
+        let (chrom, here) = (1 + pos / 240_000_000, pos % 240_000_000);
+        let (a, b) = n.alleles();
+        let beta = (n.unit() + n.unit() + n.unit() - 1.5) * 0.04;
+        let (se, af, p) = (0.008 + n.unit() * 0.004, n.frequency(0.01), n.unit());
+        format!(
+            "{chrom}\t{here}\t{a}\t{b}\t{beta:.6}\t{se:.6}\t{af:.6}\t{p:.6}\t{chrom}_{here}_{b}_{a}\trs{i}\t100000\n"
+        )
+    })?;
+    let mut out = File::options().append(true).open(path)?;
+    out.write_all(b"22\t249000000\tA\tC\t0.5\t0.2\t0.00003\t0.01\t22_249000000_C_A\trsBAD\t50000\n")?;
+    Ok(())
+}
+
+/// A VCF without persons; the last record has a rare allele.
+fn sites(path: &Path, bytes: u64) -> Result<()> {
+    let mut header = "##fileformat=VCFv4.2\n".to_owned();
+    (1..=22).for_each(|c| header += &format!("##contig=<ID={c},length=249250621>\n"));
+    for (key, number, kind) in
+        [("AC", "A", "Integer"), ("AN", "1", "Integer"), ("AF", "A", "Float"), ("nhomalt", "A", "Integer")]
+    {
+        header += &format!("##INFO=<ID={key},Number={number},Type={kind},Description=\"{key}\">\n");
+    }
+    header += "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n";
+    let mut n = Numbers(41);
+    let mut pos = 10_000;
+    fill(path, bytes, &header, |i| {
+        pos += 1 + n.next() % 250;
+        let (chrom, here) = (1 + pos / 240_000_000, pos % 240_000_000);
+        let (a, b) = n.alleles();
+        let (p, an) = (n.frequency(0.02), 100_000 - 2 * (n.next() % 50));
+        let (ac, hom) = ((p * 100_000.0) as u64, (p * p * 50_000.0).max(10.0) as u64);
+        let af = ac as f64 / an as f64;
+        format!("{chrom}\t{here}\trs{i}\t{a}\t{b}\t100\tPASS\tAC={ac};AN={an};AF={af:.6};nhomalt={hom}\n")
+    })?;
+    let mut out = File::options().append(true).open(path)?;
+    out.write_all(b"22\t249000000\trsBAD\tA\tC\t100\tPASS\tAC=3;AN=100000;AF=0.00003;nhomalt=0\n")?;
+    Ok(())
+}
+
+/// A VCF of 2,504 persons.
+fn genotypes(path: &Path, bytes: u64) -> Result<()> {
+    const PERSONS: usize = 2504;
+    let mut header = "##fileformat=VCFv4.2\n##contig=<ID=22,length=51304566>\n##INFO=<ID=AC,Number=A,Type=Integer,Description=\"copies\">\n\
+                      ##INFO=<ID=AN,Number=1,Type=Integer,Description=\"chromosomes\">\n\
+                      ##FORMAT=<ID=GT,Number=1,Type=String,Description=\"genotype\">\n\
+                      #CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT"
+        .to_owned();
+    (0..PERSONS).for_each(|i| header += &format!("\tS{i:05}"));
+    header.push('\n');
+    let mut n = Numbers(42);
+    let mut pos = 16_050_000;
+    fill(path, bytes, &header, |_| {
+        pos += 1 + n.next() % 600;
+        let (a, b) = n.alleles();
+        let p = n.frequency(0.005);
+        let (mut calls, mut copies) = (String::with_capacity(PERSONS * 4), 0);
+        for _ in 0..PERSONS {
+            let (one, two) = (u8::from(n.unit() < p), u8::from(n.unit() < p));
+            copies += u32::from(one + two);
+            calls.extend(['\t', char::from(b'0' + one), '|', char::from(b'0' + two)]);
+        }
+        format!("22\t{pos}\trs{pos}\t{a}\t{b}\t100\tPASS\tAC={copies};AN={}\tGT{calls}\n", 2 * PERSONS)
+    })
+}
