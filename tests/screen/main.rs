@@ -10,14 +10,25 @@ use std::path::Path;
 use std::process::Command;
 
 /// Before the gate: addresses of this node that are no loopback, a peer that listens there, everything tried once.
+///
+/// The second layer sits on users' cgroups. A login while logind still puts the last session away may get none, and
+/// would stay in the cgroup of this script, where nothing is promised: it is repeated until it has one.
 const BEFORE: &str = r#"
 ip address add 192.0.2.7/32 dev lo; ip address add 2001:db8::7/128 dev lo nodad
 sysctl -q -w net.ipv4.ping_group_range='0 2147483647'
 (setsid /tmp/in/sekisho-layer serve > /tmp/serve.log 2>&1 < /dev/null &)
 for i in $(seq 100); do grep -q ready /tmp/serve.log && break; sleep 0.1; done
+cat > /tmp/in/login <<'END'
+for i in $(seq 100); do
+    su -l $1 -c "grep -q ^0::/user.slice/ /proc/self/cgroup || exit 78; $2"
+    code=$?; [ $code = 78 ] || exit $code
+    sleep 1
+done
+echo "{\"failed\":\"$1 is given no session\"}"
+END
 cat > /tmp/in/all <<'END'
-for who in researcher officer; do su -l $who -c "/tmp/in/sekisho-layer run $1-$who"; done
-su -l researcher -c "sudo -n /tmp/in/sekisho-layer run $1-root"
+for who in researcher officer; do sh /tmp/in/login $who "/tmp/in/sekisho-layer run $1-$who"; done
+sh /tmp/in/login researcher "sudo -n /tmp/in/sekisho-layer run $1-root"
 END
 sh /tmp/in/all off"#;
 
@@ -69,7 +80,7 @@ for i in $(seq 300); do runuser -u researcher -- touch /mnt/out/first-layer-is-g
 [ -e /mnt/out/first-layer-is-gone ] || echo '{"failed":"the first layer stayed"}'
 sh /tmp/in/all on
 rm $pins/cgroups/*/connect4
-su -l researcher -c '/tmp/in/sekisho-layer run packet-researcher egress4'
+sh /tmp/in/login researcher '/tmp/in/sekisho-layer run packet-researcher egress4'
 systemctl start sekisho-gate.service
 su -l researcher -c 'sekisho why --json --limit 500' | tr -d '\n'; echo
 ls $pins/cgroups | sed 's/.*/{"set":"&"}/'

@@ -1,6 +1,7 @@
 //! Reads the running kernel's BTF: where its fields are, which hooks it has, and how they are called.
 
-use btf_rs::{Btf, BtfType, Type};
+use crate::btf::{Btf, Kind, Malformed, Type};
+use std::collections::HashMap;
 use std::path::Path;
 
 /// Why the kernel's layout could not be read.
@@ -8,11 +9,19 @@ use std::path::Path;
 pub enum LayoutError {
     /// No BTF.
     #[error("{path}: {source}\nhint: the kernel must be built with CONFIG_DEBUG_INFO_BTF=y; Debian's are")]
-    Unreadable {
+    Absent {
         /// The file.
         path: String,
         /// Why.
-        source: btf_rs::Error,
+        source: std::io::Error,
+    },
+    /// BTF that is not understood.
+    #[error("{path} {source}\nhint: this kernel is not supported yet; report its version")]
+    Malformed {
+        /// The file.
+        path: String,
+        /// Where.
+        source: Malformed,
     },
     /// A field the gate cannot do without.
     #[error(
@@ -125,14 +134,17 @@ pub struct Kernel {
     btf: Btf,
 }
 
+const STRUCT: Kind = Kind::Composite { is_struct: true };
+
 impl Kernel {
     /// Reads `/sys/kernel/btf/vmlinux`, or another file.
     ///
     /// # Errors
-    /// [`LayoutError::Unreadable`].
+    /// [`LayoutError::Absent`], [`LayoutError::Malformed`].
     pub fn read(path: &Path) -> Result<Self, LayoutError> {
-        let btf = Btf::from_file(path)
-            .map_err(|source| LayoutError::Unreadable { path: path.display().to_string(), source })?;
+        let name = || path.display().to_string();
+        let bytes = std::fs::read(path).map_err(|source| LayoutError::Absent { path: name(), source })?;
+        let btf = Btf::new(bytes).map_err(|source| LayoutError::Malformed { path: name(), source })?;
         Ok(Self { btf })
     }
 
@@ -142,8 +154,11 @@ impl Kernel {
     /// [`LayoutError::Field`] when a mandatory one is missing.
     pub fn offsets(&self) -> Result<Vec<(&'static str, u32)>, LayoutError> {
         let mut found = Vec::with_capacity(FIELDS.len());
+        let mut structures: HashMap<_, Vec<_>> = HashMap::new();
         for &(global, structure, field, mandatory) in FIELDS {
-            match self.offset(structure, field) {
+            let types =
+                structures.entry(structure).or_insert_with(|| self.btf.named(STRUCT, structure).collect());
+            match types.iter().find_map(|&t| self.descend(t, field)) {
                 Some(offset) => found.push((global, offset)),
                 None if mandatory => return Err(LayoutError::Field { structure, field }),
                 None => {}
@@ -152,93 +167,60 @@ impl Kernel {
         Ok(found)
     }
 
-    fn offset(&self, structure: &str, field: &str) -> Option<u32> {
-        let types = self.btf.resolve_types_by_name(structure).ok()?;
-        types.iter().filter(|t| matches!(t, Type::Struct(_))).find_map(|t| self.descend(t, field))
-    }
-
     /// Where the sequence number of the kernel's `rename_lock` is, by its list of symbols; 0 when it does not say. The
     /// kernel programs then walk each time.
     #[must_use]
     pub fn rename_sequence(&self, symbols: &str) -> u64 {
-        let types = self.btf.resolve_types_by_name("seqlock_t").unwrap_or_default();
-        let lock = types.iter().find_map(|t| match t {
-            Type::Typedef(named) => self.resolved(named),
-            _ => None,
-        });
-        let Some(within) = lock.and_then(|lock| self.descend(&lock, "seqcount.seqcount.sequence")) else {
+        let lock = self.btf.named(Kind::Typedef, "seqlock_t").find_map(|t| self.btf.behind(t.refers_to));
+        let Some(within) = lock.and_then(|lock| self.descend(lock, "seqcount.seqcount.sequence")) else {
             return 0;
         };
         address_of(symbols, "rename_lock").map_or(0, |address| address + u64::from(within))
     }
 
     /// Follows a dotted path through members; anonymous structures and unions are transparent.
-    fn descend(&self, of: &Type, path: &str) -> Option<u32> {
-        let (Type::Struct(structure) | Type::Union(structure)) = of else { return None };
+    fn descend(&self, of: Type, path: &str) -> Option<u32> {
         let (name, rest) = path.split_once('.').map_or((path, None), |(name, rest)| (name, Some(rest)));
-        for member in &structure.members {
-            let at = member.bit_offset() / 8;
-            let called = self.btf.resolve_name(member).unwrap_or_default();
-            if called == name {
+        for member in self.btf.members(of) {
+            if member.name == name.as_bytes() {
                 return match rest {
-                    None => Some(at),
-                    Some(rest) => Some(at + self.descend(&self.resolved(member)?, rest)?),
+                    None => Some(member.at),
+                    Some(rest) => Some(member.at + self.descend(self.btf.behind(member.of)?, rest)?),
                 };
             }
-            if called.is_empty()
-                && let Some(inner) = self.resolved(member).and_then(|t| self.descend(&t, path))
+            if member.name.is_empty()
+                && let Some(inner) = self.btf.behind(member.of).and_then(|t| self.descend(t, path))
             {
-                return Some(at + inner);
+                return Some(member.at + inner);
             }
         }
         None
     }
 
-    /// The type behind typedefs and qualifiers.
-    fn resolved(&self, of: &dyn BtfType) -> Option<Type> {
-        let mut at = self.btf.resolve_chained_type(of).ok()?;
-        loop {
-            at = match &at {
-                Type::Typedef(t) => self.btf.resolve_chained_type(t).ok()?,
-                Type::Const(t) | Type::Volatile(t) | Type::Restrict(t) => {
-                    self.btf.resolve_chained_type(t).ok()?
-                }
-                Type::TypeTag(t) => self.btf.resolve_chained_type(t).ok()?,
-                _ => return Some(at),
-            };
-        }
-    }
-
     /// What a hook is called with: for each argument the structure it points to, or an empty string. `None` when
     /// the kernel has no such hook.
     pub fn hook(&self, name: &str) -> Option<Vec<String>> {
-        let types = self.btf.resolve_types_by_name(&format!("bpf_lsm_{name}")).ok()?;
-        let function = types.iter().find_map(|t| if let Type::Func(f) = t { Some(f) } else { None })?;
-        let Type::FuncProto(prototype) = self.btf.resolve_chained_type(function).ok()? else { return None };
-        Some(prototype.parameters.iter().map(|p| self.pointee(p).unwrap_or_default()).collect())
+        let function = self.btf.named(Kind::Function, &format!("bpf_lsm_{name}")).next()?;
+        let prototype = self.btf.get(function.refers_to)?;
+        Some(self.btf.parameters(prototype).map(|p| self.pointee(p).unwrap_or_default()).collect())
     }
 
     /// May task storage say that a task has no mark, although it has one? Since linux 6.2 the kernel tells programs that
     /// may interrupt each other from those that may not, and the latter always get their answer.
     pub fn storage_may_fail(&self) -> bool {
-        self.btf.resolve_types_by_name("bpf_task_storage_get_recur").map_or(true, |types| types.is_empty())
+        self.btf.named(Kind::Function, "bpf_task_storage_get_recur").next().is_none()
     }
 
     /// Does the verifier believe what is read through a file's path? Since linux 6.18 the path is one of two members of a
     /// union, and it may be either.
     pub fn file_path_believed(&self) -> bool {
-        let types = self.btf.resolve_types_by_name("file").unwrap_or_default();
-        types.iter().any(|t| match t {
-            Type::Struct(s) => {
-                s.members.iter().any(|m| self.btf.resolve_name(m).is_ok_and(|n| n == "f_path"))
-            }
-            _ => false,
-        })
+        self.btf.named(STRUCT, "file").any(|t| self.btf.members(t).any(|m| m.name == b"f_path"))
     }
 
-    fn pointee(&self, parameter: &dyn BtfType) -> Option<String> {
-        let Type::Ptr(pointer) = self.resolved(parameter)? else { return None };
-        let (Type::Struct(s) | Type::Union(s)) = self.resolved(&pointer)? else { return None };
-        self.btf.resolve_name(&s).ok()
+    fn pointee(&self, parameter: u32) -> Option<String> {
+        let pointer = self.btf.behind(parameter).filter(|t| t.kind == Kind::Pointer)?;
+        let structure = self.btf.behind(pointer.refers_to)?;
+        let is_structure = matches!(structure.kind, Kind::Composite { .. });
+        is_structure.then(|| String::from_utf8_lossy(self.btf.name(&structure)).into_owned())
     }
 }

@@ -10,6 +10,7 @@
 
 mod attach;
 mod bpf;
+mod btf;
 mod change;
 mod daemon;
 mod denials;
