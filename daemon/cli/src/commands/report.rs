@@ -3,6 +3,7 @@
 //! Names and values come from users: control characters are escaped before they reach the terminal.
 
 use crate::language::Language;
+use sekisho_policy::catalogue::places::in_japanese;
 use sekisho_policy::{FileReport, Finding, RequestReport, Verdict};
 use std::fmt::Write;
 
@@ -67,21 +68,30 @@ fn file_lines(out: &mut String, file: &FileReport, language: Language, colour: b
 
 fn finding_lines(out: &mut String, f: &Finding, language: Language, colour: bool) {
     let both = |en: &str, ja: &str| shown(if ja.is_empty() { en } else { language.pick(en, ja) });
+    let said = |text: &str| shown(&said(text, language));
     let mut place = String::new();
     if !f.place.is_empty() {
-        let _ = write!(place, " {}", shown(&f.place));
+        let _ = write!(place, " {}", said(&f.place));
     }
     if !f.value.is_empty() {
-        let _ = write!(place, ": {}", shown(&f.value));
+        let _ = write!(place, ": {}", said(&f.value));
     }
     if !f.limit.is_empty() {
-        let _ = write!(place, " ({} {})", language.pick("limit", "上限・下限"), shown(&f.limit));
+        let _ = write!(place, " ({} {})", language.pick("limit", "基準"), said(&f.limit));
     }
     let mark = badge(f.verdict, language, colour);
     let _ = writeln!(out, "    {mark} [{} {}]{place}", shown(&f.clause), shown(&f.rule));
     let _ = writeln!(out, "        {}", both(&f.message, &f.message_ja));
     if !f.hint.is_empty() {
         let _ = writeln!(out, "        {}: {}", language.pick("hint", "対応"), both(&f.hint, &f.hint_ja));
+    }
+}
+
+/// A place, a value or a limit in the caller's language.
+pub(super) fn said(text: &str, language: Language) -> String {
+    match language {
+        Language::English => text.to_owned(),
+        Language::Japanese => in_japanese(text),
     }
 }
 

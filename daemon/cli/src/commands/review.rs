@@ -1,6 +1,6 @@
 //! `sekisho review`: the officer's queue, and the evidence of one request, clause by clause.
 
-use super::report::{self, shown};
+use super::report::{self, said, shown};
 use super::{Failure, Outcome, status};
 use crate::airlock::At;
 use crate::language::Language;
@@ -195,8 +195,8 @@ fn found(clause: &str, findings: &[(&str, &Finding)], language: Language) -> Opt
         Verdict::Review => language.pick("your judgement", "要判断"),
         Verdict::Pass => language.pick("note", "注記"),
     };
-    let place = if f.place.is_empty() { String::new() } else { format!(" {}", f.place) };
-    let value = if f.value.is_empty() { String::new() } else { format!(" = {}", f.value) };
+    let place = if f.place.is_empty() { String::new() } else { format!(" {}", said(&f.place, language)) };
+    let value = if f.value.is_empty() { String::new() } else { format!(" = {}", said(&f.value, language)) };
     let more = match (here.len() - 1, language) {
         (0, _) => String::new(),
         (n, Language::English) => format!(" (+{n} more)"),
