@@ -17,6 +17,7 @@ pub mod inspect;
 mod lines;
 mod names;
 mod number;
+mod picture;
 mod readers;
 mod roles;
 mod shape;

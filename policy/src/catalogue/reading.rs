@@ -170,9 +170,9 @@ pub fn opaque(kind: OpaqueKind) -> Words {
         ),
         OpaqueKind::Picture => Words::new(
             "a picture that was not re-encoded",
-            "have the officer look at it",
+            "take the re-encoded copy (PNG and JPEG: sekisho check --fix DIR), or have the officer look at it",
             "再エンコードされていない画像です",
-            "審査担当者に確認してもらってください",
+            "再エンコードした写しを作成するか（PNG と JPEG: sekisho check --fix DIR）、審査担当者に確認してもらってください",
         ),
         OpaqueKind::Document => Words::new(
             "a document that may carry attachments, scripts or hidden layers",

@@ -215,9 +215,15 @@ pub fn evidence(table: &Statistics, found: &Evidence) -> Words {
         ),
         What::Hidden => Words::new(
             format!("content that is not seen when the file is opened, in {n} places"),
-            "take it out, or give the visible tables as CSV or TSV",
+            "take it out (plots and notebooks: sekisho check --fix DIR), or give the visible tables as CSV or TSV",
             format!("ファイルを開いても見えない内容が {n} 箇所あります"),
-            "該当箇所を除くか、見えている表を CSV や TSV で提出してください",
+            "該当箇所を除くか（図とノートブックは sekisho check --fix DIR）、見えている表を CSV や TSV で提出してください",
+        ),
+        What::Noise => Words::new(
+            "pixels that look like noise: data may ride in them",
+            "take the copy in the picture's main colours: sekisho check --fix DIR; or have the officer look at it",
+            "ノイズのような画素があります。データを隠せる状態です",
+            "主な色だけの写しを作成するか（sekisho check --fix DIR）、審査担当者に確認してもらってください",
         ),
         What::MaybePersonal => Words::new(
             format!("{n} values that may be personal information"),

@@ -89,7 +89,7 @@ fn rule(what: What) -> (&'static str, &'static str) {
         | What::Extreme
         | What::SmallDifference
         | What::FewRows => ("small_counts", "5-4(2)(i)"),
-        What::SubjectFeatures => ("individual_plots", "5-4(2)(iii)"),
+        What::SubjectFeatures | What::Noise => ("individual_plots", "5-4(2)(iii)"),
         What::Unparsed | What::UnclearText | What::RunLog | What::EncodedText | What::Hidden => {
             ("reading", "5-4")
         }
@@ -132,7 +132,8 @@ fn weight(policy: &Policy, found: &Evidence) -> Verdict {
         | What::CodedColumn
         | What::UnclearRows
         | What::UnprovenSubjects
-        | What::Hidden => Verdict::Review,
+        | What::Hidden
+        | What::Noise => Verdict::Review,
     }
 }
 
