@@ -44,6 +44,7 @@ pub fn run(
     facts.parts.extend(crate::names::look(&job.name, job.policy.counts.minimum));
     let mended = copy.and_then(|copy| match facts.kind.as_str() {
         "png" | "jpeg" => remake(again, copy, picture::copy),
+        "svg" => remake(again, copy, picture::svg::copy),
         _ if budget.taken => None,
         _ => mend(again, copy, &facts, &context),
     });

@@ -6,6 +6,7 @@
 pub mod jpeg;
 pub mod pixels;
 pub mod png;
+pub mod svg;
 #[cfg(test)]
 mod tests;
 
