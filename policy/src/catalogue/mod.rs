@@ -4,6 +4,7 @@
 //! step. Values from files appear in `place` and `value`, never inside a sentence, unless they are numbers.
 
 pub mod genotypes;
+pub mod plan;
 pub mod reading;
 pub mod statistics;
 

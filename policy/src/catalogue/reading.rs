@@ -209,3 +209,16 @@ pub fn subject_list(rows: u64) -> Words {
         "一覧を除くか、識別子が個人を特定しないか審査担当者の判断を仰いでください",
     )
 }
+
+/// A list of persons whose ids are those of JGA.
+pub fn jga_list(rows: u64) -> Words {
+    Words::new(
+        format!(
+            "one row a person: {} persons, their JGA sample ids are allowed by themselves",
+            grouped(rows)
+        ),
+        "have the officer judge what stands beside the ids, or leave the list out",
+        format!("一人一行の一覧です（{} 人）。JGA Sample ID そのものは持ち出せます", grouped(rows)),
+        "ID と並ぶ列について審査担当者の判断を仰ぐか、一覧を除いてください",
+    )
+}

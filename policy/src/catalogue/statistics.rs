@@ -247,6 +247,69 @@ pub fn differencing(minimum: u64) -> Words {
     )
 }
 
+/// A table about nearly the same people was released earlier.
+pub fn differencing_earlier(minimum: u64) -> Words {
+    let few = minimum.saturating_sub(1);
+    Words::new(
+        format!(
+            "this table and one that the plan released earlier are about the same people but for 1 to {few}: their difference is about these few"
+        ),
+        "what has left cannot be taken back: compute this table from the same people as the earlier one, or from at least ten more or fewer",
+        format!(
+            "この計画で既に持ち出された表と、対象者が 1～{few} 人だけ異なります。差がその数人についての値になります"
+        ),
+        "持ち出し済みの表は取り消せません。同じ対象者で計算し直すか、対象者を 10 人以上変えてください",
+    )
+}
+
+/// Two tables of sites that cannot be matched, from cohorts of nearly the same size.
+pub fn like_cohorts(minimum: u64) -> Words {
+    let few = minimum.saturating_sub(1);
+    Words::new(
+        format!(
+            "two tables of sites under different names are from cohorts that differ by 1 to {few} in size: they may be the same people but for a few"
+        ),
+        "tell the officer whether the cohorts are the same people; name sites alike in both tables",
+        format!(
+            "部位名が対応しない二つの表の対象者数が 1～{few} 人だけ異なります。ほぼ同じ人々の可能性があります"
+        ),
+        "同じ対象者かどうかを審査担当者に説明し、両方の表で部位名をそろえてください",
+    )
+}
+
+/// More tables than are compared.
+pub fn too_many_tables(most: usize) -> Words {
+    Words::new(
+        format!("more than {most} tables in one request: this one was not compared with the others"),
+        "submit fewer tables at a time",
+        format!("一つの申請に {most} を超える表があり、この表は他の表と比較されていません"),
+        "一度に提出する表を減らしてください",
+    )
+}
+
+/// Hidden cells that follow from several tables together.
+pub fn shared_margins(minimum: u64) -> Words {
+    let few = minimum.saturating_sub(1);
+    Words::new(
+        format!(
+            "a suppressed count of 1 to {few} follows from this table and others together: they share margins"
+        ),
+        "suppress the same cells in all tables, and a second one in each row and column, or leave out the shared totals",
+        format!("他の表と合わせると、伏せた 1～{few} 人の値が計算できます（合計が共通です）"),
+        "すべての表で同じセルを伏せ、各行・各列でもう一つ伏せるか、共通の合計を除いてください",
+    )
+}
+
+/// Too much to solve.
+pub fn shared_margins_unsolved() -> Words {
+    Words::new(
+        "tables with suppressed cells share margins with others, and together they are too large to solve",
+        "submit fewer tables at a time, or leave out the shared totals",
+        "伏せたセルのある表が他の表と合計を共有していますが、大きすぎて計算できません",
+        "一度に提出する表を減らすか、共通の合計を除いてください",
+    )
+}
+
 /// The limit was another one when the file was read.
 pub fn other_limit() -> Words {
     Words::new(
