@@ -10,6 +10,7 @@
 
 pub mod canonical;
 pub mod catalogue;
+pub mod earlier;
 pub mod facts;
 pub mod finding;
 pub mod implied;
@@ -21,5 +22,5 @@ pub mod schema;
 pub use facts::FileFacts;
 pub use finding::{FileReport, Finding, RequestReport, Verdict};
 pub use request::RequestInfo;
-pub use rules::{beside, judge};
+pub use rules::{Scope, beside, judge, judge_within};
 pub use schema::{Certificate, Document, Policy, PolicyError};

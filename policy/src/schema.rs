@@ -287,6 +287,18 @@ pub struct Project {
     pub datasets: Vec<String>,
     /// Node accounts of its members.
     pub members: Vec<String>,
+    /// Kinds of files the plan names among its results, as reports call them; empty: any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kinds: Vec<String>,
+    /// Most bytes of one file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file_bytes: Option<u64>,
+    /// Most bytes of all releases together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total_bytes: Option<u64>,
+    /// Most files of all releases together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total_files: Option<u64>,
 }
 
 /// `[sites]`.

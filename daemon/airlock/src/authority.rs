@@ -5,7 +5,7 @@
 use crate::refusal::Refusal;
 use jiff::civil::Date;
 use sekisho_policy::Policy;
-use sekisho_policy::schema::{Officer, Project};
+use sekisho_policy::schema::Officer;
 
 /// The peer of a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,24 +92,6 @@ pub fn certified<'a>(policy: &'a Policy, who: &Who, today: Date) -> Result<&'a O
     }
 }
 
-/// May this account ask for something to leave this project today? `Err` says why not, in both languages.
-///
-/// # Errors
-/// Why not, in words.
-pub fn may_request(project: Option<&Project>, account: &str, today: Date) -> Result<(), String> {
-    let Some(project) = project else { return Err("the policy knows no such project".into()) };
-    if !project.has_member(account) {
-        return Err(format!("{account} is not a member of project {}", project.id));
-    }
-    if !project.runs_on(today) {
-        return Err(format!(
-            "the plan of project {} runs from {} to {}",
-            project.id, project.from, project.until
-        ));
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod test {
     use super::*;
@@ -183,15 +165,6 @@ mod test {
             may_decide(&p, &who("sato", 1), of("kato", 1), date(2026, 5, 1)),
             Err(Refusal::OwnRequest)
         );
-    }
-
-    #[test]
-    fn only_members_ask_and_only_while_the_plan_runs() {
-        let p = policy();
-        assert!(may_request(p.project("demo"), "kato", date(2026, 5, 1)).is_ok());
-        assert!(may_request(p.project("demo"), "mori", date(2026, 5, 1)).is_err());
-        assert!(may_request(p.project("demo"), "kato", date(2027, 1, 2)).is_err());
-        assert!(may_request(p.project("other"), "kato", date(2026, 5, 1)).is_err());
     }
 
     proptest! {

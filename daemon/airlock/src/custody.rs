@@ -4,13 +4,13 @@
 //! finds the same facts and goes on. The order that makes this safe: write down the drop, ask the notary for a
 //! durable copy of each file, write that down, and only then clear the entry away, if it is still what was copied.
 
-use crate::authority::may_request;
 use crate::house::{House, Trouble, lock, today, who};
 use crate::notary::{NotaryError, unexpected};
 use crate::spool::{self, Cleared, Entry, Fate};
 use crate::states::{Act, Known, State};
 use crate::store::{Change, Drop, Request, StoreError};
 use sekisho_policy::RequestInfo;
+use sekisho_policy::rules::plan_scope::{Asked, standing};
 use sekisho_wire::notary::{Answer, Ask};
 use std::collections::HashMap;
 use std::io::Read;
@@ -212,7 +212,9 @@ async fn complete(house: &Arc<House>, claim: &Request) -> Result<(), Trouble> {
     house.store.owned_by(&claim.id, &owner.account, uid).await?;
     let claim = house.again(claim).await?;
     let policy = house.policy();
-    if let Err(why) = may_request(policy.policy.project(&claim.project), &owner.account, today()) {
+    let asked = Asked { project: &claim.project, requester: &owner.account, day: today() };
+    if let Err(why) = standing(&policy.policy, asked) {
+        let why = why.to_string();
         let detail = serde_json::json!({"act": "submit", "project": claim.project, "reason": why});
         house.record(Some(&claim.id), "refused", &owner.account, detail).await?;
         let known = Known { files_held: true, some_held: true, member: Some(false), ..Known::default() };

@@ -44,6 +44,7 @@ impl From<StoreError> for No {
                 Refusal::State(from.as_str().into(), act.as_str().into()).into()
             }
             StoreError::Illegal(e @ Illegal::GuardNotMet { .. }) => Refusal::Statement(e.to_string()).into(),
+            StoreError::Outdated(_) => Refusal::Outdated.into(),
             StoreError::Raced(_) => Refusal::State("already decided".into(), "decided again".into()).into(),
             other => Self::Unavailable(Unavailable::Database(other.to_string())),
         }
@@ -150,8 +151,16 @@ pub async fn decide(
     }
     sshsig::verify(&officer.key, DECISION_NAMESPACE, statement.as_bytes(), signature)
         .map_err(|e| Refusal::Statement(e.to_string()))?;
+    // Something may have left since the report was made: what it says together with this must be known to the officer.
+    let approve = said.decision == Decision::Approve;
+    let compared = approve && crate::inspection::compare(house, &request).await?;
+    if approve && !compared {
+        house.work.notify_one();
+        return Err(Refusal::Outdated.into());
+    }
     let files = house.store.files(id).await?;
     let known = Known {
+        compared,
         files_held: !files.is_empty() && files.iter().all(|f| f.sha256.is_some()),
         verdict: request.verdict,
         officer_may_decide: true,
@@ -159,7 +168,7 @@ pub async fn decide(
         is_requester: who.is_requester(request.of()),
         ..Known::default()
     };
-    let act = if said.decision == Decision::Approve { Act::Approve } else { Act::Reject };
+    let act = if approve { Act::Approve } else { Act::Reject };
     step(request.state, act, &known).map_err(StoreError::from)?;
     // From here on a crash loses nothing: the signed decision is stored before the notary is asked.
     let decision = (officer.id.clone(), statement.to_owned(), signature.to_owned());

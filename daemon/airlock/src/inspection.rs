@@ -1,5 +1,8 @@
 //! From custody to a judgement: one inspector per file reads the held copy; facts become a report.
 //!
+//! A judgement is made beside every earlier release of the plan. Requests that wait for an officer while another one of the
+//! plan is released are compared again, from what was kept of them, and inspected again where that changes the answer.
+//!
 //! Invariant: whatever an inspector does (die, hang, lie about the digest, speak nonsense), the file gets facts,
 //! and the facts of a file that was not read never judge to `pass`.
 
@@ -8,10 +11,11 @@ use crate::house::{House, Trouble, lock, today, who};
 use crate::notary::{NotaryError, unexpected};
 use crate::spool::DECLARATION;
 use crate::states::{Act, Known, State};
-use crate::store::{Change, File, Request, StoreError};
+use crate::store::{Change, Compared, File, Request, StoreError};
 use jiff::Timestamp;
-use sekisho_policy::FileFacts;
 use sekisho_policy::facts::ProblemKind;
+use sekisho_policy::rules::plan_scope::{Asked, standing};
+use sekisho_policy::{FileFacts, Scope, Verdict};
 use sekisho_wire::config::Loaded;
 use sekisho_wire::inspect::{self, Connection, Input};
 use sekisho_wire::notary::{Answer, Ask};
@@ -41,6 +45,7 @@ pub async fn round(house: &Arc<House>, first: bool) -> Result<(), Trouble> {
             }
         }
     }
+    compare_again(house).await?;
     for request in house.store.in_state(State::Inspecting).await? {
         if house.begin(&request.id) {
             let house = Arc::clone(house);
@@ -58,9 +63,81 @@ pub async fn round(house: &Arc<House>, first: bool) -> Result<(), Trouble> {
     Ok(())
 }
 
+/// What the rule about the plan needs to know. The day is that of the request: what was asked for in time is judged in time.
+fn asked(request: &Request) -> Asked<'_> {
+    let received = request.received.parse::<Timestamp>().unwrap_or(Timestamp::UNIX_EPOCH);
+    Asked {
+        project: &request.project,
+        requester: &request.requester,
+        day: received.to_zoned(jiff::tz::TimeZone::system()).date(),
+    }
+}
+
+/// Looks at held requests again whose plan released something since they were judged: most stand as they are, those that
+/// would be judged otherwise now go back to inspection.
+async fn compare_again(house: &Arc<House>) -> Result<(), Trouble> {
+    for request in house.store.in_state(State::Held).await? {
+        let newest = house.store.newest_release(&request.project, &request.id).await?;
+        let seen = house.store.compared_with(&request.id).await?.is_some_and(|with| with >= newest);
+        if seen || request.verdict == Some(Verdict::Block) || !house.begin(&request.id) {
+            continue;
+        }
+        let house = Arc::clone(house);
+        tokio::spawn(async move {
+            let held = house.hold(&request.id).await;
+            let compared = match house.again(&request).await {
+                Ok(now) if now.state == State::Held => compare(&house, &now).await,
+                Ok(_) => Ok(true),
+                Err(e) => Err(e),
+            };
+            drop(held);
+            house.end(&request.id);
+            match compared {
+                Ok(true) => {}
+                Ok(false) => house.work.notify_one(),
+                Err(e) => tracing::warn!(request = request.id, "not compared with later releases: {e}"),
+            }
+        });
+    }
+    Ok(())
+}
+
+/// Compares a held request with the releases since its judgement; the caller holds its lock. `false`: it went back to
+/// inspection, because its report would be another one now.
+pub async fn compare(house: &Arc<House>, request: &Request) -> Result<bool, StoreError> {
+    let before = house.store.compared_with(&request.id).await?;
+    let newest = house.store.newest_release(&request.project, &request.id).await?;
+    if before.is_some_and(|before| before >= newest) {
+        return Ok(true);
+    }
+    let kept = house.store.kept(&request.id).await?;
+    let stands = match before {
+        None => false,
+        Some(before) => {
+            let (old, _) = house.store.earlier(&request.project, &request.id, Some(before)).await?;
+            let (now, _) = house.store.earlier(&request.project, &request.id, Some(newest)).await?;
+            let policy = &house.policy().policy;
+            !sekisho_policy::earlier::outdated(policy, asked(request), &request.info, &kept, &old, &now)
+        }
+    };
+    if stands {
+        house.store.still_stands(request, newest).await?;
+        return Ok(true);
+    }
+    let files = house.store.files(&request.id).await?;
+    let held = !files.is_empty() && files.iter().all(|f| f.sha256.is_some());
+    let known = Known { files_held: held, some_held: held, outdated: true, ..Known::default() };
+    let note = "another release of the plan came between: compared again";
+    let change = Change { note: note.into(), ..Change::default() };
+    house.store.advance(request, Act::CompareAgain, &known, "sekisho", note, &change).await?;
+    tracing::info!(request = request.id, "judged again beside a release that came between");
+    Ok(false)
+}
+
 async fn member(house: &House, request: &Request) -> bool {
     let account = who(request.uid).await.account;
-    crate::authority::may_request(house.policy().policy.project(&request.project), &account, today()).is_ok()
+    let asked = Asked { project: &request.project, requester: &account, day: today() };
+    standing(&house.policy().policy, asked).is_ok()
 }
 
 async fn inspect_request(house: &Arc<House>, request: &Request) -> Result<(), Trouble> {
@@ -69,7 +146,12 @@ async fn inspect_request(house: &Arc<House>, request: &Request) -> Result<(), Tr
     let loaded = house.policy();
     let files = house.store.files(&request.id).await?;
     let facts = facts(house, request, &files, &loaded).await?;
-    let report = sekisho_policy::judge(&loaded.policy, &request.info, &facts);
+    // Read before the judgement: a release that comes later has a larger number, and the approval will see that.
+    let (earlier, with) = house.store.earlier(&request.project, &request.id, None).await?;
+    let scope = Scope { plan: Some(asked(request)), earlier: &earlier };
+    let report = sekisho_policy::judge_within(&loaded.policy, &scope, &request.info, &facts);
+    let compared = Compared { kept: sekisho_policy::earlier::keep(&facts), with };
+    drop((earlier, facts));
     let _held = house.hold(&request.id).await;
     let request = house.again(request).await?;
     if request.state != State::Inspecting {
@@ -91,7 +173,7 @@ async fn inspect_request(house: &Arc<House>, request: &Request) -> Result<(), Tr
         ..Known::default()
     };
     let verdict = report.verdict.as_str();
-    let change = Change { report: Some(report), ..Change::default() };
+    let change = Change { report: Some(report), compared: Some(compared), ..Change::default() };
     house
         .store
         .advance(&request, Act::Inspected, &known, "sekisho", &format!("verdict {verdict}"), &change)

@@ -22,6 +22,8 @@ pub enum Refusal {
     State(String, String),
     /// The verdict is `block`.
     Blocked,
+    /// A release of the plan came between that changes the report.
+    Outdated,
     /// A rejection without a reason.
     NoReason,
     /// Neither approve nor reject.
@@ -139,6 +141,13 @@ impl Refusal {
                 "reject it with a reason; the requester can filter the file (sekisho check --fix) and submit again",
                 "判定が block のため、担当者は承認できません",
                 "理由を付けて却下してください。申請者はファイルを修正 (sekisho check --fix) して再申請できます",
+            ),
+            Self::Outdated => words(
+                "outdated",
+                "something of the same plan was released since this request was judged: it is being judged again beside that",
+                "read the new report (sekisho review ID), then decide",
+                "この申請の判定後に同じ計画の持ち出しがありました。それと合わせて再判定しています",
+                "新しい報告を sekisho review ID で読んでから判断してください",
             ),
             Self::NoReason => words(
                 "no_reason",

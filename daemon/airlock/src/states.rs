@@ -57,6 +57,8 @@ pub enum Act {
     RetryCustody,
     /// Try again from inspection.
     RetryInspection,
+    /// Judge again beside a release that came between.
+    CompareAgain,
 }
 
 /// Who causes a transition.
@@ -81,7 +83,8 @@ pub enum Guard {
     FilesHeldAndStranger,
     /// The ledger holds the report.
     ReportRecorded,
-    /// A signed statement of an officer who may decide, over a report that is not `block`.
+    /// A signed statement of an officer who may decide, over a report that is not `block` and was compared with every
+    /// release of the plan.
     MayApprove,
     /// A signed statement of an officer who may decide.
     MayReject,
@@ -97,6 +100,8 @@ pub enum Guard {
     FailureRecorded,
     /// No file is in custody under this request yet.
     NothingHeld,
+    /// A release of the same plan came between, and the report would be another one now.
+    Outdated,
 }
 
 /// What the caller established. Everything defaults to "not known to be true".
@@ -126,6 +131,10 @@ pub struct Known {
     pub notary_refused: bool,
     /// The notary gave a ledger index for the failure.
     pub failure_recorded: bool,
+    /// The report was compared with every release of the plan.
+    pub compared: bool,
+    /// A release of the plan came between, and the report would be another one now.
+    pub outdated: bool,
 }
 
 /// One row of the table.
@@ -159,6 +168,7 @@ pub const TRANSITIONS: &[Transition] = &[
     row(State::Held, Act::Approve, State::Releasing, Actor::Officer, Guard::MayApprove),
     row(State::Held, Act::Reject, State::Rejecting, Actor::Officer, Guard::MayReject),
     row(State::Held, Act::Withdraw, State::Withdrawn, Actor::Requester, Guard::IsRequester),
+    row(State::Held, Act::CompareAgain, State::Inspecting, Actor::Sekisho, Guard::Outdated),
     row(State::Releasing, Act::NotaryReleased, State::Released, Actor::Notary, Guard::BagPublished),
     row(State::Releasing, Act::NotaryRefused, State::Held, Actor::Notary, Guard::NotaryRefused),
     row(State::Rejecting, Act::NotaryRejected, State::Rejected, Actor::Notary, Guard::RejectionRecorded),
@@ -210,7 +220,7 @@ impl Guard {
             Self::FilesHeldAndStranger => known.files_held && known.member == Some(false),
             Self::ReportRecorded => known.files_held && known.report_recorded && known.verdict.is_some(),
             // `block` can only be lifted by the secretariat, whose override has no row in this table yet.
-            Self::MayApprove => decided && approvable && !known.is_requester,
+            Self::MayApprove => decided && approvable && known.compared && !known.is_requester,
             Self::MayReject => decided && known.verdict.is_some() && !known.is_requester,
             Self::BagPublished => known.signed && known.bag_published,
             Self::RejectionRecorded => known.signed && known.rejection_recorded,
@@ -218,6 +228,7 @@ impl Guard {
             Self::IsRequester => known.is_requester,
             Self::FailureRecorded => known.failure_recorded,
             Self::NothingHeld => !known.some_held,
+            Self::Outdated => known.files_held && known.outdated,
         }
     }
 
@@ -227,7 +238,9 @@ impl Guard {
             Self::FilesHeldAndMember => "every file in custody, owner is a member",
             Self::FilesHeldAndStranger => "every file in custody, owner is not a member",
             Self::ReportRecorded => "report in the ledger",
-            Self::MayApprove => "signed by a certified officer who is not the requester, verdict not block",
+            Self::MayApprove => {
+                "signed by a certified officer who is not the requester, verdict not block and compared with every release of the plan"
+            }
             Self::MayReject => "signed by a certified officer who is not the requester",
             Self::BagPublished => "bag published",
             Self::RejectionRecorded => "rejection in the ledger",
@@ -235,6 +248,7 @@ impl Guard {
             Self::IsRequester => "asked by the requester",
             Self::FailureRecorded => "failure in the ledger",
             Self::NothingHeld => "nothing in custody yet",
+            Self::Outdated => "a release of the plan came between that changes the report",
         }
     }
 }
@@ -282,7 +296,7 @@ impl State {
 impl Act {
     /// Every act.
     #[cfg(test)]
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::CustodyComplete,
         Self::RefuseRequester,
         Self::Inspected,
@@ -295,6 +309,7 @@ impl Act {
         Self::Fail,
         Self::RetryCustody,
         Self::RetryInspection,
+        Self::CompareAgain,
     ];
 
     /// In words, as what was done to the request.
@@ -312,6 +327,7 @@ impl Act {
             Self::Fail => "failed",
             Self::RetryCustody => "retried from custody",
             Self::RetryInspection => "retried from inspection",
+            Self::CompareAgain => "compared again",
         }
     }
 }

@@ -4,7 +4,7 @@ use super::*;
 use proptest::prelude::*;
 
 fn known() -> impl Strategy<Value = Known> {
-    let flags = prop::array::uniform10(any::<bool>());
+    let flags = prop::array::uniform12(any::<bool>());
     let verdict =
         prop::option::of(prop::sample::select(vec![Verdict::Pass, Verdict::Review, Verdict::Block]));
     (flags, prop::option::of(any::<bool>()), verdict).prop_map(|(f, member, verdict)| Known {
@@ -20,6 +20,8 @@ fn known() -> impl Strategy<Value = Known> {
         rejection_recorded: f[7],
         notary_refused: f[8],
         failure_recorded: f[9],
+        compared: f[10],
+        outdated: f[11],
     })
 }
 
@@ -29,7 +31,7 @@ fn lively() -> impl Strategy<Value = Known> {
         1 => known(),
         3 => known().prop_map(|k| Known {
             files_held: true, report_recorded: true, officer_may_decide: true, signed: true,
-            member: Some(true), verdict: k.verdict.or(Some(Verdict::Pass)), ..k
+            compared: true, member: Some(true), verdict: k.verdict.or(Some(Verdict::Pass)), ..k
         }),
     ]
 }
@@ -49,6 +51,7 @@ proptest! {
                 Act::Inspected => inspected = known.report_recorded && known.verdict.is_some(),
                 Act::Approve => approval = Some(known.clone()),
                 Act::NotaryRefused => approval = None,
+                Act::CompareAgain => inspected = false,
                 _ => {}
             }
             if next == State::Released {
@@ -58,6 +61,7 @@ proptest! {
                 let decision = approval.clone().expect("released without a decision");
                 prop_assert!(decision.signed && decision.officer_may_decide && !decision.is_requester);
                 prop_assert_ne!(decision.verdict, Some(Verdict::Block));
+                prop_assert!(decision.compared, "released without a look at earlier releases");
                 prop_assert!(known.bag_published);
             }
             prop_assert!(!state.is_final(), "a final state was left");

@@ -3,7 +3,10 @@
 //! Invariant: a request's state changes only in [`Store::advance`], which asks [`states::step`] and then compares
 //! and sets in one transaction. SQL is what SQLite and PostgreSQL both take (`$1`, `RETURNING`, `BIGINT`, text).
 
+mod kept;
 mod read;
+
+pub use kept::Compared;
 
 use crate::states::{self, Act, Illegal, Known, State};
 use jiff::Timestamp;
@@ -40,6 +43,9 @@ pub enum StoreError {
     /// Somebody else moved the request in between.
     #[error("request {0} was changed by somebody else in the meantime")]
     Raced(String),
+    /// A release of the plan came between that the report was not compared with.
+    #[error("request {0} was not compared with the latest release of its plan")]
+    Outdated(String),
 }
 
 /// A request as the database has it.
@@ -134,6 +140,8 @@ pub struct Change {
     pub forget_decision: bool,
     /// Published bag.
     pub bag: Option<String>,
+    /// What the judgement compared, and what is kept for later ones.
+    pub compared: Option<Compared>,
 }
 
 /// The database.
@@ -151,7 +159,10 @@ fn schema() -> Migrator {
     let step = |version, name: &'static str, sql| {
         Migration::new(version, name.into(), MigrationType::Simple, SqlStr::from_static(sql), false)
     };
-    Migrator::with_migrations(vec![step(1, "requests", include_str!("../migrations/0001_requests.sql"))])
+    Migrator::with_migrations(vec![
+        step(1, "requests", include_str!("../migrations/0001_requests.sql")),
+        step(2, "kept", include_str!("../migrations/0002_kept.sql")),
+    ])
 }
 
 impl Store {
@@ -356,7 +367,7 @@ impl Store {
     /// Moves a request, if the state machine allows it and nobody else moved it first.
     ///
     /// # Errors
-    /// [`StoreError::Illegal`], [`StoreError::Raced`], or the database's.
+    /// [`StoreError::Illegal`], [`StoreError::Raced`], [`StoreError::Outdated`], or the database's.
     pub async fn advance(
         &self,
         request: &Request,
@@ -382,6 +393,14 @@ impl Store {
         .rows_affected();
         if moved != 1 {
             return Err(StoreError::Raced(request.id.clone()));
+        }
+        match act {
+            Act::Approve => kept::number(&mut tx, request).await?,
+            Act::NotaryRefused => kept::unnumber(&mut tx, &request.id).await?,
+            _ => {}
+        }
+        if let Some(compared) = &change.compared {
+            kept::write(&mut tx, &request.id, compared).await?;
         }
         if let Some(report) = &change.report {
             let text = serde_json::to_string(report)

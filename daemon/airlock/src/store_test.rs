@@ -76,6 +76,7 @@ static NOTHING: Change = Change {
     retry: false,
     forget_decision: false,
     bag: None,
+    compared: None,
 };
 
 fn ready_ref() -> &'static Known {
@@ -126,4 +127,88 @@ async fn commits_survive_a_power_cut() {
     assert_eq!(Row::get::<i64, _>(&row, 0), 2, "FULL");
     let row = sqlx::query("PRAGMA journal_mode").fetch_one(&store.pool).await.unwrap();
     assert_eq!(Row::get::<String, _>(&row, 0), "wal");
+}
+
+/// Brings a new request of the plan to `held`; what is kept of it has one table with these numbers.
+async fn held_with(store: &Store, entry: &str, with: i64, files: usize) -> Request {
+    let seen = store.receive(&drop_of(entry)).await.unwrap();
+    store.custody(&seen.id, entry, &held(entry)).await.unwrap();
+    store.advance(&seen, Act::CustodyComplete, ready_ref(), "sekisho", "", &NOTHING).await.unwrap();
+    let seen = store.request(&seen.id).await.unwrap().unwrap();
+    let kept = sekisho_policy::earlier::Kept { name: entry.into(), whole: true, ..Default::default() };
+    let change = Change {
+        report: Some(RequestReport { verdict: Verdict::Pass, files: Vec::new() }),
+        compared: Some(Compared { kept: vec![kept; files], with }),
+        ..Change::default()
+    };
+    let known = Known { report_recorded: true, verdict: Some(Verdict::Pass), ..ready() };
+    store.advance(&seen, Act::Inspected, &known, "sekisho", "", &change).await.unwrap();
+    store.request(&seen.id).await.unwrap().unwrap()
+}
+
+async fn approve(store: &Store, request: &Request) -> Result<State, StoreError> {
+    let known = Known {
+        verdict: Some(Verdict::Pass),
+        signed: true,
+        officer_may_decide: true,
+        compared: true,
+        ..ready()
+    };
+    store.advance(request, Act::Approve, &known, "sato", "", &NOTHING).await
+}
+
+#[tokio::test]
+async fn of_two_requests_that_did_not_see_each_other_only_one_is_approved() {
+    let (_dir, store) = store().await;
+    let (a, b) = (held_with(&store, "a", 0, 1).await, held_with(&store, "b", 0, 1).await);
+    assert_eq!(approve(&store, &a).await.unwrap(), State::Releasing);
+    // Whatever the caller claims to know.
+    assert!(matches!(approve(&store, &b).await, Err(StoreError::Outdated(_))));
+    assert_eq!(store.request(&b.id).await.unwrap().unwrap().state, State::Held);
+    let newest = store.newest_release("demo", &b.id).await.unwrap();
+    store.still_stands(&b, newest).await.unwrap();
+    assert_eq!(approve(&store, &b).await.unwrap(), State::Releasing);
+}
+
+#[tokio::test]
+async fn what_left_is_known_to_the_next_judgement_from_the_approval_on() {
+    let (dir, store) = store().await;
+    let a = held_with(&store, "a", 0, 2).await;
+    assert_eq!(store.earlier("demo", "R-000009", None).await.unwrap().0.releases, []);
+    approve(&store, &a).await.unwrap();
+    drop(store);
+    let store = Store::open(dir.path()).await.unwrap();
+    let (earlier, newest) = store.earlier("demo", "R-000009", None).await.unwrap();
+    assert_eq!((earlier.releases.len(), earlier.releases[0].files.len(), newest), (1, 2, 1));
+    assert_eq!(store.earlier("other", "R-000009", None).await.unwrap().0.releases, [], "another plan");
+    assert_eq!(store.earlier("demo", &a.id, None).await.unwrap().0.releases, [], "not beside itself");
+    assert_eq!(store.earlier("demo", "R-000009", Some(0)).await.unwrap().0.releases, [], "as it was before");
+}
+
+#[tokio::test]
+async fn a_release_the_notary_refused_never_happened() {
+    let (_dir, store) = store().await;
+    let a = held_with(&store, "a", 0, 1).await;
+    approve(&store, &a).await.unwrap();
+    let a = store.request(&a.id).await.unwrap().unwrap();
+    let refused = Known { notary_refused: true, ..Known::default() };
+    store.advance(&a, Act::NotaryRefused, &refused, "notary", "", &NOTHING).await.unwrap();
+    assert_eq!(store.earlier("demo", "R-000009", None).await.unwrap().0, Default::default());
+}
+
+#[tokio::test]
+async fn nothing_is_approved_of_which_nothing_is_kept() {
+    let (_dir, store) = store().await;
+    let a = held_with(&store, "a", 0, 0).await;
+    assert!(matches!(approve(&store, &a).await, Err(StoreError::Outdated(_))));
+}
+
+#[tokio::test]
+async fn a_release_without_kept_facts_is_counted_as_missing() {
+    let (_dir, store) = store().await;
+    let a = held_with(&store, "a", 0, 1).await;
+    approve(&store, &a).await.unwrap();
+    sqlx::query("DELETE FROM kept").execute(&store.pool).await.unwrap();
+    let (earlier, _) = store.earlier("demo", "R-000009", None).await.unwrap();
+    assert_eq!((earlier.missing, earlier.releases.len()), (1, 0));
 }

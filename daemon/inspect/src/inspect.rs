@@ -3,6 +3,7 @@
 use crate::detect::{self, Format};
 use crate::inside::{self, Inside};
 use crate::lines::Blocks;
+use crate::picture;
 use crate::readers::{self, Context, Flow, Found, Sample, TextReader};
 use crate::shape::Shape;
 use crate::source::{Meter, Source};
@@ -41,8 +42,34 @@ pub fn run(
     let mut facts = read(stream, &meter, bytes, &context, &mut budget, &mut progress);
     facts.path = job.name.clone();
     facts.parts.extend(crate::names::look(&job.name, job.policy.counts.minimum));
-    let mended = copy.filter(|_| !budget.taken).and_then(|copy| mend(again, copy, &facts, &context));
+    let mended = copy.and_then(|copy| match facts.kind.as_str() {
+        "png" | "jpeg" => remake(again, copy, picture::copy),
+        "svg" => remake(again, copy, picture::svg::copy),
+        _ if budget.taken => None,
+        _ => mend(again, copy, &facts, &context),
+    });
     (facts, mended)
+}
+
+/// A second pass over a file that is small enough to be made anew as a whole.
+fn remake(
+    mut again: File,
+    mut copy: File,
+    how: impl Fn(&[u8]) -> Option<(Vec<u8>, Mended)>,
+) -> Option<Mended> {
+    again.rewind().ok()?;
+    let mut bytes = Vec::new();
+    again.take(picture::MOST_BYTES + 1).read_to_end(&mut bytes).ok()?;
+    if bytes.len() as u64 > picture::MOST_BYTES {
+        return None;
+    }
+    let (made, words) = how(&bytes)?;
+    if std::io::Write::write_all(&mut copy, &made).is_err() {
+        // Half a copy is no copy.
+        let _ = copy.set_len(0);
+        return None;
+    }
+    Some(words)
 }
 
 /// A second pass over a file of results that was read to its end, writing the copy.
@@ -190,7 +217,10 @@ fn read(
     match detect::format(stream.head(), stream.head_is_all()) {
         Format::Empty => facts.problems.push(Problem::new(ProblemKind::Empty, "", "")),
         Format::Opaque { format: "PNG", .. } => {
-            merge(&mut facts, readers::png::read(&mut stream, context.policy.counts.minimum));
+            merge(&mut facts, picture::png::read(&mut stream, context.policy.counts.minimum));
+        }
+        Format::Opaque { format: "JPEG", .. } => {
+            merge(&mut facts, picture::jpeg::read(&mut stream, context.policy.counts.minimum));
         }
         Format::Opaque { .. } if inside::binary(stream.head()).is_some() => {
             if let Some(how) = inside::binary(stream.head()) {

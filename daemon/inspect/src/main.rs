@@ -1,35 +1,17 @@
 //! `sekisho-inspect`: reads one untrusted file and reports facts. One process per file.
 //!
 //! Descriptor 0 is a unix stream socket. The process sandboxes itself, receives one job and the file's
-//! descriptor over it, reads the file once from start to end (hash, unwrapping and every plausible reader in the
-//! same pass), answers with facts, and ends.
+//! descriptor over it, has the library read the file, answers with facts, and ends.
 //!
 //! Invariants:
 //! - **The sandbox is up before the first byte of the file is read**: no path can be opened, no socket made, no
 //!   program run, memory and time are bounded.
-//! - A file's kind comes from its content, never from its name.
 //! - Whatever the bytes are, the answer is facts or this process's death, and the asker treats death as a finding.
-//! - Facts are evidence; nothing here judges.
 
-mod detect;
-mod encoding;
-mod fold;
-mod genotypes;
-#[cfg(test)]
-mod hostile;
-mod inside;
-mod inspect;
-mod lines;
-mod names;
-mod number;
-mod readers;
-mod roles;
 mod sandbox;
-mod shape;
-mod source;
-mod stream;
 
 use anyhow::{Context, Result};
+use sekisho_inspect::inspect;
 use sekisho_wire::inspect::{Job, Progress};
 use sekisho_wire::{descriptor, frame};
 use std::fs::File;

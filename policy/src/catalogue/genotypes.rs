@@ -87,33 +87,68 @@ pub fn linked(sites: u64, limit: u64, thinned: u64, unlinked: u64, patterns: Opt
     )
 }
 
-/// Sites of several files of the request, taken together, are too many.
-pub fn together(sites: u64, limit: u64, files: u64) -> Words {
+/// How many genotype files count together.
+#[derive(Debug, Clone, Copy)]
+pub struct Files {
+    /// In the request.
+    pub here: u64,
+    /// Released earlier under the same plan.
+    pub earlier: u64,
+}
+
+impl Files {
+    fn words(self) -> String {
+        match (self.here, self.earlier) {
+            (n, 0) => format!("the {n} genotype files of this request"),
+            (n, m) => {
+                format!("the genotype files of this request ({n}) and of earlier releases of the plan ({m})")
+            }
+        }
+    }
+
+    fn words_ja(self) -> String {
+        match (self.here, self.earlier) {
+            (n, 0) => format!("この申請の遺伝型ファイル {n} 件"),
+            (n, m) => format!("この申請の遺伝型ファイル {n} 件と、この計画で既に持ち出された {m} 件"),
+        }
+    }
+}
+
+/// Sites of several files, taken together, are too many.
+pub fn together(sites: u64, limit: u64, files: Files) -> Words {
     Words::new(
         format!(
-            "the {files} genotype files of this request together show {} sites, over the limit of {limit}; splitting a matrix does not change what it shows",
+            "{} together show {} sites, over the limit of {limit}; splitting a matrix does not change what it shows",
+            files.words(),
             grouped(sites)
         ),
-        format!("{WAY_OUT}; if the files hold different persons, give them as separate requests"),
         format!(
-            "この申請の遺伝型ファイル {files} 件を合わせると {} 部位で、上限 {limit} を超えています。分割しても内容は変わりません",
+            "{WAY_OUT}; ids can be renamed, so different persons count together as well: use the same sites for all"
+        ),
+        format!(
+            "{}を合わせると {} 部位で、上限 {limit} を超えています。分割しても内容は変わりません",
+            files.words_ja(),
             grouped(sites)
         ),
-        format!("{WAY_OUT_JA}。別々の人のファイルであれば、申請を分けてください"),
+        format!(
+            "{WAY_OUT_JA}。識別子は付け替えられるため、別の人のファイルも合算します。全員で同じ部位を使ってください"
+        ),
     )
 }
 
 /// Sites of several files together are many, few of them independent.
-pub fn together_linked(sites: u64, limit: u64, files: u64, unlinked: u64) -> Words {
+pub fn together_linked(sites: u64, limit: u64, files: Files, unlinked: u64) -> Words {
     Words::new(
         format!(
-            "the {files} genotype files of this request together show {} sites, of which at most {} are independent (r² < 0.2 within 1 Mb, greedy)",
+            "{} together show {} sites, of which at most {} are independent (r² < 0.2 within 1 Mb, greedy)",
+            files.words(),
             grouped(sites),
             grouped(unlinked)
         ),
         format!("an officer must judge the proof of dependence; the limit is {limit} independent sites"),
         format!(
-            "この申請の遺伝型ファイル {files} 件を合わせると {} 部位で、独立は多くて {} 部位です（1 Mb 以内で r² < 0.2、貪欲法）",
+            "{}を合わせると {} 部位で、独立は多くて {} 部位です（1 Mb 以内で r² < 0.2、貪欲法）",
+            files.words_ja(),
             grouped(sites),
             grouped(unlinked)
         ),

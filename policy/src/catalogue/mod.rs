@@ -5,6 +5,7 @@
 
 pub mod genotypes;
 pub mod places;
+pub mod plan;
 pub mod reading;
 pub mod statistics;
 

@@ -170,9 +170,9 @@ pub fn opaque(kind: OpaqueKind) -> Words {
         ),
         OpaqueKind::Picture => Words::new(
             "a picture that was not re-encoded",
-            "have the officer look at it",
+            "take the re-encoded copy (PNG and JPEG: sekisho check --fix DIR), or have the officer look at it",
             "再エンコードされていない画像です",
-            "審査担当者に確認してもらってください",
+            "再エンコードした写しを作成するか（PNG と JPEG: sekisho check --fix DIR）、審査担当者に確認してもらってください",
         ),
         OpaqueKind::Document => Words::new(
             "a document that may carry attachments, scripts or hidden layers",
@@ -207,5 +207,18 @@ pub fn subject_list(rows: u64) -> Words {
         "leave the list out, or have the officer judge whether the ids identify anybody",
         format!("一人一行の一覧です（{} 人、識別子付き）", grouped(rows)),
         "一覧を除くか、識別子が個人を特定しないか審査担当者の判断を仰いでください",
+    )
+}
+
+/// A list of persons whose ids are those of JGA.
+pub fn jga_list(rows: u64) -> Words {
+    Words::new(
+        format!(
+            "one row a person: {} persons, their JGA sample ids are allowed by themselves",
+            grouped(rows)
+        ),
+        "have the officer judge what stands beside the ids, or leave the list out",
+        format!("一人一行の一覧です（{} 人）。JGA Sample ID そのものは持ち出せます", grouped(rows)),
+        "ID と並ぶ列について審査担当者の判断を仰ぐか、一覧を除いてください",
     )
 }

@@ -215,9 +215,15 @@ pub fn evidence(table: &Statistics, found: &Evidence) -> Words {
         ),
         What::Hidden => Words::new(
             format!("content that is not seen when the file is opened, in {n} places"),
-            "take it out, or give the visible tables as CSV or TSV",
+            "take it out (plots and notebooks: sekisho check --fix DIR), or give the visible tables as CSV or TSV",
             format!("ファイルを開いても見えない内容が {n} 箇所あります"),
-            "該当箇所を除くか、見えている表を CSV や TSV で提出してください",
+            "該当箇所を除くか（図とノートブックは sekisho check --fix DIR）、見えている表を CSV や TSV で提出してください",
+        ),
+        What::Noise => Words::new(
+            "pixels that look like noise: data may ride in them",
+            "take the copy in the picture's main colours: sekisho check --fix DIR; or have the officer look at it",
+            "ノイズのような画素があります。データを隠せる状態です",
+            "主な色だけの写しを作成するか（sekisho check --fix DIR）、審査担当者に確認してもらってください",
         ),
         What::MaybePersonal => Words::new(
             format!("{n} values that may be personal information"),
@@ -238,6 +244,69 @@ pub fn differencing(minimum: u64) -> Words {
         "release one of the two tables, or compute both from the same people",
         format!("二つの表の対象者が 1～{few} 人だけ異なります。差がその数人についての値になります"),
         "どちらか一方だけを提出するか、同じ対象者で計算し直してください",
+    )
+}
+
+/// A table about nearly the same people was released earlier.
+pub fn differencing_earlier(minimum: u64) -> Words {
+    let few = minimum.saturating_sub(1);
+    Words::new(
+        format!(
+            "this table and one that the plan released earlier are about the same people but for 1 to {few}: their difference is about these few"
+        ),
+        "what has left cannot be taken back: compute this table from the same people as the earlier one, or from at least ten more or fewer",
+        format!(
+            "この計画で既に持ち出された表と、対象者が 1～{few} 人だけ異なります。差がその数人についての値になります"
+        ),
+        "持ち出し済みの表は取り消せません。同じ対象者で計算し直すか、対象者を 10 人以上変えてください",
+    )
+}
+
+/// Two tables of sites that cannot be matched, from cohorts of nearly the same size.
+pub fn like_cohorts(minimum: u64) -> Words {
+    let few = minimum.saturating_sub(1);
+    Words::new(
+        format!(
+            "two tables of sites under different names are from cohorts that differ by 1 to {few} in size: they may be the same people but for a few"
+        ),
+        "tell the officer whether the cohorts are the same people; name sites alike in both tables",
+        format!(
+            "部位名が対応しない二つの表の対象者数が 1～{few} 人だけ異なります。ほぼ同じ人々の可能性があります"
+        ),
+        "同じ対象者かどうかを審査担当者に説明し、両方の表で部位名をそろえてください",
+    )
+}
+
+/// More tables than are compared.
+pub fn too_many_tables(most: usize) -> Words {
+    Words::new(
+        format!("more than {most} tables in one request: this one was not compared with the others"),
+        "submit fewer tables at a time",
+        format!("一つの申請に {most} を超える表があり、この表は他の表と比較されていません"),
+        "一度に提出する表を減らしてください",
+    )
+}
+
+/// Hidden cells that follow from several tables together.
+pub fn shared_margins(minimum: u64) -> Words {
+    let few = minimum.saturating_sub(1);
+    Words::new(
+        format!(
+            "a suppressed count of 1 to {few} follows from this table and others together: they share margins"
+        ),
+        "suppress the same cells in all tables, and a second one in each row and column, or leave out the shared totals",
+        format!("他の表と合わせると、伏せた 1～{few} 人の値が計算できます（合計が共通です）"),
+        "すべての表で同じセルを伏せ、各行・各列でもう一つ伏せるか、共通の合計を除いてください",
+    )
+}
+
+/// Too much to solve.
+pub fn shared_margins_unsolved() -> Words {
+    Words::new(
+        "tables with suppressed cells share margins with others, and together they are too large to solve",
+        "submit fewer tables at a time, or leave out the shared totals",
+        "伏せたセルのある表が他の表と合計を共有していますが、大きすぎて計算できません",
+        "一度に提出する表を減らすか、共通の合計を除いてください",
     )
 }
 

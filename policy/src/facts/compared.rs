@@ -13,6 +13,15 @@ pub struct Comparable {
     pub sites: bool,
     /// The entries with the smallest hashes, so that two tables keep the same ones; by hash.
     pub entries: Vec<Entry>,
+    /// Suppressed cells of a table of counts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hidden: Vec<HiddenEntry>,
+    /// Margins of a table with suppressed cells.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub margins: Vec<Margin>,
+    /// The table has more cells than are kept here: what they say together cannot be ruled out.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cut: bool,
 }
 
 /// One number.
@@ -26,6 +35,31 @@ pub struct Entry {
     /// The key in words, where it is short.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub name: String,
+}
+
+/// A number that is not printed.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HiddenEntry {
+    /// Hash of the key.
+    pub key: u64,
+    /// Smallest possible, by its mark.
+    pub low: u64,
+    /// Largest possible, by its mark.
+    pub high: u64,
+    /// The key in words, where it is short.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub name: String,
+}
+
+/// A sum of cells, by their keys.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Margin {
+    /// What is added.
+    pub parts: Vec<u64>,
+    /// What it adds up to.
+    pub total: u64,
 }
 
 /// Hash of a key: the same in every process and on every machine.

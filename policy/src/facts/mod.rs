@@ -8,7 +8,7 @@ mod genotypes;
 mod reading;
 mod statistics;
 
-pub use compared::{Comparable, Entry};
+pub use compared::{Comparable, Entry, HiddenEntry, Margin};
 pub use genotypes::{BedMatrix, Beside, Genotypes, Proof, Site, SiteList, SubjectList, keep};
 pub use reading::{Coverage, Opaque, OpaqueKind, Problem, ProblemKind};
 pub use statistics::{Evidence, Example, Statistics, What, most};

@@ -122,4 +122,6 @@ pub enum What {
     UnclearRows,
     /// Content that a reader of the file does not see: hidden sheets, comments, attributes, scripts.
     Hidden,
+    /// Pixels that look like noise: colours, or cells of one pixel, may carry data.
+    Noise,
 }

@@ -7,10 +7,11 @@
 //! else `review` with both numbers; (4) otherwise `block`: independence cannot be disproved.
 //!
 //! Persons are not told apart by their ids between files: ids can be renamed, so every genotype file of the
-//! request counts towards one union.
+//! request and of all earlier releases of the plan counts towards one union.
 
 use crate::catalogue::genotypes as say;
-use crate::facts::{Beside, FileFacts, Genotypes, Part, Proof, Site, SiteList, SubjectList};
+use crate::earlier::Earlier;
+use crate::facts::{BedMatrix, Beside, FileFacts, Genotypes, Part, Proof, Site, SiteList, SubjectList};
 use crate::{Finding, Policy, Verdict};
 use std::collections::HashSet;
 
@@ -40,8 +41,8 @@ struct Member<'a> {
     what: String,
 }
 
-/// Judges all genotype files of a request; each finding with the index of its file.
-pub fn judge(policy: &Policy, files: &[FileFacts]) -> Vec<(usize, Finding)> {
+/// Judges all genotype files of a request beside those released earlier; each finding with the index of its file.
+pub fn judge(policy: &Policy, earlier: &Earlier, files: &[FileFacts]) -> Vec<(usize, Finding)> {
     let limit = policy.sites.limit;
     let mut findings = Vec::new();
     let mut members = Vec::new();
@@ -70,8 +71,38 @@ pub fn judge(policy: &Policy, files: &[FileFacts]) -> Vec<(usize, Finding)> {
             findings.push((member.file, Finding::new(RULE, CLAUSE, note, say::orientation()).at("matrix")));
         }
     }
-    findings.extend(together(&members, limit));
+    let released: Vec<Member<'_>> = earlier
+        .releases
+        .iter()
+        .flat_map(|r| &r.files)
+        .flat_map(|f| &f.genotypes)
+        .map(|g| of_genotypes(usize::MAX, g))
+        .collect();
+    findings.extend(together(&members, &released, limit));
+    if earlier.missing > 0 || earlier.releases.iter().flat_map(|r| &r.files).any(|f| !f.whole) {
+        // What cannot be counted is counted by nobody: never a plain pass, and said.
+        let unknown = |m: &Member<'_>| {
+            let finding = Finding::new(RULE, CLAUSE, Verdict::Review, crate::catalogue::plan::not_kept());
+            (m.file, finding.at("earlier releases"))
+        };
+        findings.extend(members.iter().map(unknown));
+    }
     findings
+}
+
+/// A `.bed` as its companions in the request describe it, to be kept for later requests.
+pub fn bed_as_genotypes(files: &[FileFacts], index: usize, bed: &BedMatrix) -> Option<Genotypes> {
+    let (sites, subjects) = companions(files, index, bed.body, bed.variant_major)?;
+    Some(Genotypes {
+        subjects: subjects.rows,
+        sites: sites.distinct,
+        most_called: sites.distinct,
+        positions: sites.thinned.is_some(),
+        thinned: sites.thinned,
+        first_sites: sites.sites.clone(),
+        coding: "bed".into(),
+        ..Genotypes::default()
+    })
 }
 
 fn of_genotypes(file: usize, g: &Genotypes) -> Member<'_> {
@@ -213,27 +244,28 @@ fn alone(m: &Member<'_>, limit: u64) -> Finding {
     finding(Verdict::Block, say::too_many(m.most, limit, why, None)).value(m.most)
 }
 
-/// All genotype files of the request as one.
-fn together(members: &[Member<'_>], limit: u64) -> Vec<(usize, Finding)> {
-    if members.len() < 2 {
+/// All genotype files of the request and those released earlier as one.
+fn together(members: &[Member<'_>], released: &[Member<'_>], limit: u64) -> Vec<(usize, Finding)> {
+    if members.is_empty() || members.len() + released.len() < 2 {
         return Vec::new();
     }
-    let union = Union::of(members.iter().flat_map(|m| m.sites));
+    let all = || members.iter().chain(released);
+    let union = Union::of(all().flat_map(|m| m.sites));
     // Sites beyond a cut list are at least as many as the fullest person shows.
-    let listed = union.distinct.max(members.iter().map(|m| m.most).max().unwrap_or(0));
-    let all_listed = members.iter().all(|m| m.all_listed);
-    let summed: u64 = members.iter().map(|m| m.most).fold(0, u64::saturating_add);
+    let listed = union.distinct.max(all().map(|m| m.most).max().unwrap_or(0));
+    let all_listed = all().all(|m| m.all_listed);
+    let summed: u64 = all().map(|m| m.most).fold(0, u64::saturating_add);
     let bound = if all_listed { listed.min(summed) } else { summed };
     if bound <= limit {
         return Vec::new();
     }
-    let count = members.len() as u64;
+    let count = say::Files { here: members.len() as u64, earlier: released.len() as u64 };
     let provable = all_listed
-        && members.iter().all(|m| {
+        && all().all(|m| {
             m.positions && m.subjects >= TRUSTED_PERSONS && m.unlinked.is_some() && m.proof.is_none()
         });
     let thinned = union.thinned();
-    let unlinked = Union::of(members.iter().flat_map(|m| m.unlinked_sites)).distinct;
+    let unlinked = Union::of(all().flat_map(|m| m.unlinked_sites)).distinct;
     let (verdict, value, words) = if !provable || thinned > limit || unlinked > limit {
         (Verdict::Block, bound, say::together(bound, limit, count))
     } else {
@@ -294,3 +326,7 @@ impl Union {
         kept
     }
 }
+
+#[cfg(test)]
+#[path = "individual_genotypes_test.rs"]
+mod test;

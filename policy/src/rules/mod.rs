@@ -5,20 +5,45 @@
 
 pub mod bounds;
 mod differencing;
+mod identifiers;
 mod individual_genotypes;
+mod individual_plots;
+mod personal_information;
+pub mod plan_scope;
 mod reading;
+mod shared_margins;
 pub mod small_counts;
 pub mod small_frequencies;
 mod statistics;
 
-pub use individual_genotypes::beside;
+pub use individual_genotypes::{bed_as_genotypes, beside};
 
 use crate::catalogue::reading::coverage;
+use crate::earlier::Earlier;
 use crate::facts::FileFacts;
 use crate::{FileReport, Policy, RequestInfo, RequestReport, Verdict};
 
-/// Judges a request: every rule over every file, then the request as a whole.
-pub fn judge(policy: &Policy, _request: &RequestInfo, files: &[FileFacts]) -> RequestReport {
+/// What surrounds a request: its plan, and what left under that plan before.
+#[derive(Debug, Clone, Copy)]
+pub struct Scope<'a> {
+    /// Under which plan, by whom and when; `None` when it is not known, as before anything is submitted.
+    pub plan: Option<plan_scope::Asked<'a>>,
+    /// Earlier releases of the plan.
+    pub earlier: &'a Earlier,
+}
+
+/// Judges files by themselves: no plan is known, and nothing that left before.
+pub fn judge(policy: &Policy, request: &RequestInfo, files: &[FileFacts]) -> RequestReport {
+    judge_within(policy, &Scope { plan: None, earlier: &Earlier::default() }, request, files)
+}
+
+/// Judges a request: every rule over every file, then the request as a whole, within its plan and beside what left before.
+pub fn judge_within(
+    policy: &Policy,
+    scope: &Scope<'_>,
+    request: &RequestInfo,
+    files: &[FileFacts],
+) -> RequestReport {
     let mut reports: Vec<FileReport> = files
         .iter()
         .map(|file| {
@@ -31,12 +56,15 @@ pub fn judge(policy: &Policy, _request: &RequestInfo, files: &[FileFacts]) -> Re
                 verdict: Verdict::Pass,
                 coverage,
                 coverage_ja,
-                findings: [reading::judge(file), statistics::judge(policy, file)].concat(),
+                findings: [reading::judge(file), identifiers::judge(file), statistics::judge(policy, file)]
+                    .concat(),
             }
         })
         .collect();
-    let together =
-        individual_genotypes::judge(policy, files).into_iter().chain(differencing::judge(policy, files));
+    let together = individual_genotypes::judge(policy, scope.earlier, files)
+        .into_iter()
+        .chain(differencing::judge(policy, scope, files))
+        .chain(plan_scope::judge(policy, scope, request, files));
     for (index, finding) in together {
         if let Some(report) = reports.get_mut(index) {
             report.findings.push(finding);

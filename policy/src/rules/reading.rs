@@ -5,7 +5,7 @@ use crate::catalogue::reading as say;
 use crate::facts::{FileFacts, OpaqueKind, Part, ProblemKind};
 use crate::{Finding, Verdict};
 
-/// Problems, opaque content, lists of persons, and files in which nothing was recognised.
+/// Problems, opaque content, and files in which nothing was recognised.
 pub fn judge(file: &FileFacts) -> Vec<Finding> {
     let mut findings = Vec::new();
     for p in &file.problems {
@@ -16,25 +16,16 @@ pub fn judge(file: &FileFacts) -> Vec<Finding> {
         );
     }
     for part in &file.parts {
-        match part {
-            Part::Opaque(o) => {
-                let clause = match o.kind {
-                    OpaqueKind::GenotypeMatrix | OpaqueKind::HumanReads | OpaqueKind::Reads => "5-4(1)(i)",
-                    _ => "5-4",
-                };
-                findings.push(
-                    Finding::new("reading", clause, opaque_weight(o.kind), say::opaque(o.kind))
-                        .at(o.format.clone())
-                        .value(&o.detail),
-                );
-            }
-            Part::SubjectList(list) => findings.push(
-                Finding::new("subject_rows", "5-4(1)", Verdict::Review, say::subject_list(list.rows))
-                    .at(file.kind.clone())
-                    .value(list.rows),
-            ),
-            _ => {}
-        }
+        let Part::Opaque(o) = part else { continue };
+        let clause = match o.kind {
+            OpaqueKind::GenotypeMatrix | OpaqueKind::HumanReads | OpaqueKind::Reads => "5-4(1)(i)",
+            _ => "5-4",
+        };
+        findings.push(
+            Finding::new("reading", clause, opaque_weight(o.kind), say::opaque(o.kind))
+                .at(o.format.clone())
+                .value(&o.detail),
+        );
     }
     if file.parts.is_empty() && file.problems.is_empty() {
         findings.push(Finding::new("reading", "5-4", Verdict::Review, say::nothing_understood()));

@@ -3,8 +3,38 @@
 //! A count is small when it is printed, when a rounded percentage gives it away, or when the cells around it do: hidden
 //! cells are derived from margins by linear programs, and a sum of hidden cells is a count of people too.
 
-use crate::schema::Policy;
+use crate::Verdict;
+use crate::facts::What;
+use crate::schema::{Policy, Reading};
 use std::collections::BTreeSet;
+
+/// Rule id.
+pub(super) const RULE: &str = "small_counts";
+/// Clause.
+pub(super) const CLAUSE: &str = "5-4(2)(i)";
+
+/// What evidence weighs under this clause; `None` when it is not this rule's.
+pub(super) fn weight(policy: &Policy, what: What) -> Option<Verdict> {
+    Some(match what {
+        What::SmallGenotype
+        | What::SmallCount
+        | What::DerivedCount
+        | What::ImpliedCount
+        | What::SubjectRows => Verdict::Block,
+        What::NoGenotype | What::ZeroCount => super::statistics::of(policy.counts.zero),
+        // Where only the people looked at count, a table about fewer of them than the limit is such a statistic.
+        What::FewRows if policy.frequency.reading == Reading::Denominator => Verdict::Block,
+        What::FewRows
+        | What::MaybeImpliedCount
+        | What::Unsolved
+        | What::UnclearCounts
+        | What::UnclearRows
+        | What::UnknownBase
+        | What::Extreme
+        | What::SmallDifference => Verdict::Review,
+        _ => return None,
+    })
+}
 
 /// One count of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

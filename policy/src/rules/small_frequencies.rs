@@ -3,8 +3,28 @@
 //! Alleles are not people. Per site, group of people and *both* alleles: AC copies sit in ⌈AC/2⌉ to min(AC, N) people.
 //! One to nine copies are certainly fewer than ten people; ten to eighteen may be; nineteen never are.
 
+use crate::Verdict;
+use crate::facts::What;
 use crate::numbers::{AlleleCount, Between, SubjectCount};
 use crate::schema::{Policy, Reading};
+
+/// Rule id.
+pub(super) const RULE: &str = "small_frequencies";
+/// Clause.
+pub(super) const CLAUSE: &str = "5-4(2)(ii)";
+
+/// What evidence weighs under this clause; `None` when it is not this rule's.
+pub(super) fn weight(policy: &Policy, what: What) -> Option<Verdict> {
+    Some(match what {
+        What::FewSubjects | What::FewCarriers => Verdict::Block,
+        What::MaybeFewSubjects | What::MaybeFewCarriers => super::statistics::of(policy.frequency.straddle),
+        What::NoCarriers => super::statistics::of(policy.counts.zero),
+        What::UnknownSubjects | What::SubjectsRefuted | What::UnprovenSubjects | What::UnclearFractions => {
+            Verdict::Review
+        }
+        _ => return None,
+    })
+}
 
 /// How many copies of a site one person carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

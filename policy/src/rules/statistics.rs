@@ -1,8 +1,9 @@
-//! Which rule and clause each kind of evidence about results falls under, and what it weighs.
+//! Hands each kind of evidence about results to the rule it falls under, which says what it weighs.
 
+use super::{individual_plots, personal_information, plan_scope, small_counts, small_frequencies};
 use crate::catalogue::statistics as say;
 use crate::facts::{Evidence, FileFacts, Part, Statistics, What};
-use crate::schema::{Policy, Reading, Weight};
+use crate::schema::{Policy, Weight};
 use crate::{Finding, Verdict};
 
 /// Every finding that follows from the tables of a file.
@@ -22,7 +23,7 @@ pub fn judge(policy: &Policy, file: &FileFacts) -> Vec<Finding> {
 }
 
 fn finding(policy: &Policy, table: &Statistics, found: &Evidence) -> Finding {
-    let (rule, clause) = rule(found.what);
+    let (rule, clause, weight) = weigh(policy, found.what);
     let list = |pick: fn(&crate::facts::Example) -> &String| {
         let mut seen: Vec<&str> = Vec::new();
         for text in found.examples.iter().map(pick).filter(|t| !t.is_empty()) {
@@ -38,7 +39,7 @@ fn finding(policy: &Policy, table: &Statistics, found: &Evidence) -> Finding {
         (false, true) => found.about.clone(),
         (false, false) => format!("{}: {places}", found.about),
     };
-    let mut finding = Finding::new(rule, clause, weight(policy, found), say::evidence(table, found))
+    let mut finding = Finding::new(rule, clause, weight, say::evidence(table, found))
         .at(place)
         .value(if found.examples.is_empty() { found.number.to_string() } else { list(|e| &e.value) });
     finding.limit = match found.what {
@@ -62,81 +63,22 @@ fn finding(policy: &Policy, table: &Statistics, found: &Evidence) -> Finding {
     finding
 }
 
-/// Rule id and clause.
-fn rule(what: What) -> (&'static str, &'static str) {
-    match what {
-        What::FewSubjects
-        | What::MaybeFewSubjects
-        | What::FewCarriers
-        | What::MaybeFewCarriers
-        | What::NoCarriers
-        | What::UnknownSubjects
-        | What::SubjectsRefuted
-        | What::UnprovenSubjects
-        | What::UnclearFractions => ("small_frequencies", "5-4(2)(ii)"),
-        What::SmallGenotype
-        | What::NoGenotype
-        | What::SmallCount
-        | What::ZeroCount
-        | What::DerivedCount
-        | What::ImpliedCount
-        | What::MaybeImpliedCount
-        | What::Unsolved
-        | What::SubjectRows
-        | What::UnclearCounts
-        | What::UnclearRows
-        | What::UnknownBase
-        | What::Extreme
-        | What::SmallDifference
-        | What::FewRows => ("small_counts", "5-4(2)(i)"),
-        What::SubjectFeatures => ("individual_plots", "5-4(2)(iii)"),
-        What::Unparsed | What::UnclearText | What::RunLog | What::EncodedText | What::Hidden => {
-            ("reading", "5-4")
-        }
-        What::ExtraDigits | What::CodedColumn => ("plan_scope", "5-4(3)"),
-        What::Personal | What::MaybePersonal => ("personal_information", "5-4(1)"),
-    }
+/// Rule id, clause and weight.
+fn weigh(policy: &Policy, what: What) -> (&'static str, &'static str, Verdict) {
+    let rules = [
+        (small_frequencies::RULE, small_frequencies::CLAUSE, small_frequencies::weight(policy, what)),
+        (small_counts::RULE, small_counts::CLAUSE, small_counts::weight(policy, what)),
+        (individual_plots::RULE, individual_plots::CLAUSE, individual_plots::weight(what)),
+        (plan_scope::RULE, plan_scope::CLAUSE, plan_scope::weight(what)),
+        (personal_information::RULE, personal_information::CLAUSE, personal_information::weight(what)),
+    ];
+    let found = rules.into_iter().find_map(|(rule, clause, weight)| Some((rule, clause, weight?)));
+    // What no rule claims was not understood.
+    found.unwrap_or(("reading", "5-4", Verdict::Review))
 }
 
-fn weight(policy: &Policy, found: &Evidence) -> Verdict {
-    match found.what {
-        What::FewSubjects
-        | What::FewCarriers
-        | What::SmallGenotype
-        | What::SmallCount
-        | What::DerivedCount
-        | What::ImpliedCount
-        | What::SubjectRows
-        | What::Personal => Verdict::Block,
-        What::MaybeFewSubjects | What::MaybeFewCarriers => of(policy.frequency.straddle),
-        What::NoCarriers | What::NoGenotype | What::ZeroCount => of(policy.counts.zero),
-        // Where only the people looked at count, a table about fewer of them than the limit is such a statistic.
-        What::FewRows if policy.frequency.reading == Reading::Denominator => Verdict::Block,
-        What::FewRows
-        | What::UnknownSubjects
-        | What::SubjectsRefuted
-        | What::UnclearFractions
-        | What::MaybeImpliedCount
-        | What::Unsolved
-        | What::UnclearCounts
-        | What::UnknownBase
-        | What::Extreme
-        | What::SmallDifference
-        | What::SubjectFeatures
-        | What::Unparsed
-        | What::UnclearText
-        | What::RunLog
-        | What::ExtraDigits
-        | What::EncodedText
-        | What::MaybePersonal
-        | What::CodedColumn
-        | What::UnclearRows
-        | What::UnprovenSubjects
-        | What::Hidden => Verdict::Review,
-    }
-}
-
-fn of(weight: Weight) -> Verdict {
+/// A weight as policy sets it.
+pub(super) fn of(weight: Weight) -> Verdict {
     match weight {
         Weight::Pass => Verdict::Pass,
         Weight::Review => Verdict::Review,

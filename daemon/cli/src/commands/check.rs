@@ -307,12 +307,21 @@ impl Copies {
     }
 }
 
-/// Copies are written uncompressed: a `.gz` that is none would mislead. Kept where the plain name is taken.
+/// Copies are written uncompressed, and pictures as PNG: a `.gz` or `.jpg` that is none would mislead. Kept where the
+/// plain name is taken.
 fn plain_name(target: PathBuf) -> PathBuf {
-    let compressed = target.extension().is_some_and(|e| e == "gz" || e == "bgz");
-    let plain = target.with_extension("");
+    let ends = |wanted: &[&str]| {
+        target.extension().is_some_and(|e| wanted.iter().any(|w| e.eq_ignore_ascii_case(w)))
+    };
+    let plain = if ends(&["gz", "bgz"]) {
+        target.with_extension("")
+    } else if ends(&["jpg", "jpeg"]) {
+        target.with_extension("png")
+    } else {
+        return target;
+    };
     // A hard link refuses to replace what is there, a rename does not.
-    if compressed && std::fs::hard_link(&target, &plain).is_ok() {
+    if std::fs::hard_link(&target, &plain).is_ok() {
         let _ = std::fs::remove_file(&target);
         return plain;
     }

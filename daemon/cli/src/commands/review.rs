@@ -104,7 +104,7 @@ const fn clause(
     Clause { id, en, ja, rule, whole }
 }
 
-const CLAUSES: [Clause; 7] = [
+const CLAUSES: [Clause; 8] = [
     clause("5-4(1)", "no personal information", "個人情報に該当しない", "personal_information", false),
     clause(
         "5-4(1)(i)",
@@ -115,6 +115,13 @@ const CLAUSES: [Clause; 7] = [
     ),
     clause("5-4(2)(i)", "every count of subjects at least 10", "対象者数は 10 以上", "small_counts", true),
     clause(
+        "5-4(2)",
+        "nothing small follows from tables taken together, earlier releases included",
+        "他の表や以前の持ち出しと合わせても 10 未満が分からない",
+        "differencing",
+        false,
+    ),
+    clause(
         "5-4(2)(ii)",
         "frequencies from at least 10 subjects",
         "頻度は 10 人以上に基づく",
@@ -122,7 +129,7 @@ const CLAUSES: [Clause; 7] = [
         true,
     ),
     clause("5-4(2)(iii)", "plots of individual features", "個人特徴の図", "individual_plots", false),
-    clause("5-4(2)(iv)", "identifiers per subject", "対象者別の識別子", "", false),
+    clause("5-4(2)(iv)", "identifiers per subject", "対象者別の識別子", "identifiers", false),
     clause(
         "5-4(3)",
         "within the plan, and no more than it needs",
@@ -255,6 +262,6 @@ mod tests {
         let text = clauses(&report("5-4(2)(i)", Verdict::Block), Language::English);
         assert!(text.contains("FAIL: a.tsv row 3 = 7"), "{text}");
         let text = clauses(&report("5-9", Verdict::Review), Language::Japanese);
-        assert!(text.contains("5-9") && text.contains("要判断: a.tsv row 3 = 7"), "{text}");
+        assert!(text.contains("5-9") && text.contains("要判断: a.tsv 3 行目 = 7"), "{text}");
     }
 }

@@ -201,6 +201,8 @@ fn zipped(bytes: &[u8]) -> Inside {
 pub fn text(head: &[u8], whole: bool) -> Option<fn(&[u8]) -> Inside> {
     if json::plausible(head, whole) {
         Some(json::read)
+    } else if crate::picture::svg::plausible(head) {
+        Some(crate::picture::svg::read)
     } else if html::plausible(head) {
         Some(html::read)
     } else if crate::readers::text::is_recognised(head, whole) {

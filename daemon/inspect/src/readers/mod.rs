@@ -12,7 +12,6 @@ mod dense;
 mod digits;
 mod listings;
 mod matrix;
-pub mod png;
 pub mod printed;
 mod reads;
 pub mod results;

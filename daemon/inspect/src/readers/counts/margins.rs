@@ -3,9 +3,9 @@
 use super::cells::Read;
 use super::grid::Grid;
 use super::words::{self, Word};
-use sekisho_policy::facts::{Comparable, Entry, Part, compared};
+use sekisho_policy::facts::{Comparable, Entry, HiddenEntry, Margin, Part, compared};
 use sekisho_policy::rules::small_counts::{Cell, HIDDEN, Sum};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The counts of a table and their margins.
 #[derive(Debug, Default)]
@@ -151,21 +151,55 @@ fn push(
     m.sums.push(Sum { parts, total });
 }
 
-/// The counts under their labels, to be compared with those of other tables.
+/// The counts under their labels, to be compared with those of other tables; with suppressed cells, also what they add up to.
 pub fn comparable(grid: &Grid, margins: &Margins) -> Option<Part> {
-    let mut entries: Vec<Entry> = (margins.cells.iter().zip(&margins.at))
-        .filter_map(|(cell, (row, column))| {
-            let Cell::Known(number) = *cell else { return None };
-            let name: String =
-                format!("{}, {}", grid.label(*row), grid.header[*column]).chars().take(80).collect();
-            Some(Entry { key: compared::hash(&[name.as_bytes()]), number, name })
+    let named: Vec<(u64, String)> = margins
+        .at
+        .iter()
+        .map(|(row, column)| {
+            let (label, header) = (grid.label(*row), &grid.header[*column]);
+            let name: String = format!("{label}, {header}").chars().take(80).collect();
+            (compared::hash(&[same(&label).as_bytes(), same(header).as_bytes()]), name)
         })
         .collect();
-    entries.sort();
     // A label that stands twice is no key.
-    let twice: std::collections::BTreeSet<u64> =
-        entries.windows(2).filter(|w| w[0].key == w[1].key).map(|w| w[0].key).collect();
-    entries.retain(|e| !twice.contains(&e.key));
-    entries.truncate(compared::MOST_COMPARED);
-    (!entries.is_empty()).then_some(Part::Comparable(Comparable { sites: false, entries }))
+    let mut keys: Vec<u64> = named.iter().map(|(key, _)| *key).collect();
+    keys.sort_unstable();
+    let twice: BTreeSet<u64> = keys.windows(2).filter(|w| w[0] == w[1]).map(|w| w[0]).collect();
+    let mut table = Comparable::default();
+    for (cell, (key, name)) in margins.cells.iter().zip(&named).filter(|(_, (key, _))| !twice.contains(key)) {
+        let (key, name) = (*key, name.clone());
+        match *cell {
+            Cell::Known(number) => table.entries.push(Entry { key, number, name }),
+            Cell::Hidden { low, high } => table.hidden.push(HiddenEntry { key, low, high, name }),
+        }
+    }
+    table.entries.sort();
+    table.hidden.sort();
+    if table.hidden.is_empty() {
+        table.entries.truncate(compared::MOST_COMPARED);
+    } else {
+        // What follows from hidden cells needs all cells: a table that has too many is never said to be solved.
+        table.cut = !twice.is_empty()
+            || table.entries.len() + table.hidden.len() + margins.sums.len() > compared::MOST_COMPARED;
+        table.entries.truncate(compared::MOST_COMPARED);
+        table.hidden.truncate(compared::MOST_COMPARED);
+        let margin = |sum: &Sum| Margin {
+            parts: sum.parts.iter().map(|p| named[*p].0).collect(),
+            total: named[sum.total].0,
+        };
+        if !table.cut {
+            table.margins = margins.sums.iter().map(margin).collect();
+        }
+    }
+    let empty = table.entries.is_empty() && table.hidden.is_empty();
+    (!empty).then_some(Part::Comparable(table))
+}
+
+/// A label as another table may write it: without regard to case and blanks, and all words for everybody alike.
+fn same(label: &str) -> String {
+    let label = label.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
+    let everybody = words::is_total(&label)
+        || matches!(&label[..], "n" | "count" | "freq" | "frequency" | "人数" | "例数" | "度数" | "total n");
+    if everybody { "total".into() } else { label }
 }

@@ -39,6 +39,10 @@ impl Sketch {
             .map(|(key, number)| Entry { key, number, name: String::new() })
             .collect();
         entries.dedup_by_key(|e| e.key);
-        (!entries.is_empty()).then_some(Part::Comparable(Comparable { sites: true, entries }))
+        (!entries.is_empty()).then_some(Part::Comparable(Comparable {
+            sites: true,
+            entries,
+            ..Comparable::default()
+        }))
     }
 }
