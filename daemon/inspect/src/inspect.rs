@@ -45,6 +45,7 @@ pub fn run(
     let mended = copy.and_then(|copy| match facts.kind.as_str() {
         "png" | "jpeg" => remake(again, copy, picture::copy),
         "svg" => remake(again, copy, picture::svg::copy),
+        "notebook" => remake(again, copy, inside::notebook::copy),
         _ if budget.taken => None,
         _ => mend(again, copy, &facts, &context),
     });

@@ -14,6 +14,7 @@ mod json;
 mod latex;
 mod markdown;
 pub mod markup;
+pub mod notebook;
 mod numpy;
 mod rdata;
 mod rframe;
