@@ -350,11 +350,11 @@ fn qemu(parts: &Parts, options: &Options, directory: &Path) -> Command {
     .arg(parts.kernel.image())
     .arg("-initrd")
     .arg(&parts.initrd)
-    .args(["-append", &append, "-device", "virtio-rng-pci"])
+    .args(["-append", &append, "-device", "virtio-rng-pci,disable-legacy=on"])
     .arg("-serial")
     .arg(format!("file:{}", directory.join("console.log").display()))
-    .args(["-netdev", &network, "-device", "virtio-net-pci,netdev=net,romfile="])
-    .args(["-device", "virtio-serial-pci", "-chardev"])
+    .args(["-netdev", &network, "-device", "virtio-net-pci,netdev=net,romfile=,disable-legacy=on"])
+    .args(["-device", "virtio-serial-pci,disable-legacy=on", "-chardev"])
     .arg(format!("socket,id=line,path={}", directory.join("line").display()))
     .args(["-device", &format!("virtserialport,chardev=line,name={}", protocol::PORT)])
     .env("TMPDIR", directory);
@@ -368,7 +368,7 @@ fn qemu(parts: &Parts, options: &Options, directory: &Path) -> Command {
     for (name, file, how) in disks {
         let file = file.display().to_string().replace(',', ",,");
         qemu.arg("-drive").arg(format!("if=none,id={name},format=raw,file={file},{how}"));
-        qemu.arg("-device").arg(format!("virtio-blk-pci,drive={name},serial={name}"));
+        qemu.arg("-device").arg(format!("virtio-blk-pci,drive={name},serial={name},disable-legacy=on"));
     }
     qemu
 }
