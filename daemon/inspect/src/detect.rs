@@ -55,8 +55,17 @@ pub fn format(head: &[u8], whole: bool) -> Format {
         [0x80, 2..=5, ..] if pickle(head, whole) => opaque(K::Model, "pickle"),
         [b'P', b'K', 3 | 5, 4 | 6, ..] => zip(head),
         [0x89, b'H', b'D', b'F', ..] => opaque(K::Workspace, "HDF5"),
-        [b'P', b'A', b'R', b'1', ..] => opaque(K::Workspace, "Parquet"),
+        [b'P', b'A', b'R', b'1' | b'E', ..] => opaque(K::Workspace, "Parquet"),
         [b'A', b'R', b'R', b'O', b'W', b'1', ..] => opaque(K::Workspace, "Arrow"),
+        [b'F', b'E', b'A', b'1', ..] => opaque(K::Workspace, "Feather 1"),
+        _ if crate::inside::columnar::arrow::is_stream(head) => opaque(K::Workspace, "Arrow"),
+        // Genotypes of SNP arrays and sequencing in R: SNPRelate, SeqArray, GENESIS.
+        _ if head.starts_with(b"COREARRAYx0A") => Format::Opaque {
+            kind: K::GenotypeMatrix,
+            format: "GDS",
+            detail: "a CoreArray file: genotypes or dosages of persons as SNPRelate and SeqArray keep them"
+                .into(),
+        },
         [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => opaque(K::Workspace, "NumPy"),
         [b'S', b'Q', b'L', b'i', b't', b'e', b' ', ..] => opaque(K::Workspace, "SQLite"),
         [b'$', b'F', b'L', b'2' | b'3', ..] => opaque(K::Workspace, "SPSS"),
@@ -69,8 +78,8 @@ pub fn format(head: &[u8], whole: bool) -> Format {
         [b'I', b'I', b'*', 0, ..] | [b'M', b'M', 0, b'*', ..] => opaque(K::Picture, "TIFF"),
         [b'%', b'P', b'D', b'F', ..] => opaque(K::Document, "PDF"),
         [0xd0, 0xcf, 0x11, 0xe0, ..] => opaque(K::Workbook, "OLE2"),
-        [b'B', b'Z', b'h', b'1'..=b'9', 0x31, 0x41, ..] => opaque(K::Archive, "bzip2"),
         // Deeper than layers are opened.
+        [b'B', b'Z', b'h', b'1'..=b'9', 0x31, 0x41, ..] => opaque(K::Archive, "bzip2"),
         [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => opaque(K::Archive, "xz"),
         [0x28, 0xb5, 0x2f, 0xfd, ..] => opaque(K::Archive, "zstd"),
         [b'7', b'z', 0xbc, 0xaf, ..] => opaque(K::Archive, "7z"),

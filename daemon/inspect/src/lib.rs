@@ -6,6 +6,7 @@
 //! - No bytes make a reader panic, hang, or use memory in proportion to what they merely claim.
 //! - Facts are evidence; nothing here judges, and nothing here opens a path: the sandbox is the program's (`main.rs`).
 
+mod bzip;
 mod detect;
 mod encoding;
 mod fold;

@@ -1,6 +1,6 @@
 //! Unwrapping: from the file's bytes to the bytes readers see.
 //!
-//! Layers are recognised by content: gzip (BGZF and other multi-member files included), xz, zstd, UTF-16, a UTF-8 mark.
+//! Layers are recognised by content: gzip (BGZF and other multi-member files included), bzip2, xz, zstd, UTF-16, a UTF-8 mark.
 //! Unpacked size, ratio and depth are limited here, so that no reader has to think of bombs.
 
 use crate::source::Meter;
@@ -131,6 +131,7 @@ impl Stream {
             "gzip" => Box::new(MultiGzDecoder::new(buffered)),
             "xz" => Box::new(lzma_rust2::XzReader::new_mem_limit(buffered, true, DICTIONARY_KB)),
             "zstd" => Box::new(Zstd::new(Box::new(buffered))),
+            "bzip2" => Box::new(crate::bzip::Bzip::new(buffered)),
             "carriage returns" => Box::new(Carriage(buffered)),
             "utf-16le" => Box::new(Utf16::new(buffered, false)),
             "utf-16be" => Box::new(Utf16::new(buffered, true)),
@@ -178,7 +179,7 @@ impl Stream {
             }
             Err(e) if e.kind() == std::io::ErrorKind::Interrupted => self.pull(buffer),
             Err(e) => {
-                let packed = ["gzip", "xz", "zstd"].iter().any(|l| self.layers.contains(l));
+                let packed = ["gzip", "bzip2", "xz", "zstd"].iter().any(|l| self.layers.contains(l));
                 let kind = if packed { ProblemKind::BrokenCompression } else { ProblemKind::NotInspected };
                 let place = format!("byte {}", self.meter.read());
                 self.failed = Some(Problem::new(kind, place, e.to_string()));
@@ -204,6 +205,7 @@ impl Read for Stream {
 fn recognise(head: &[u8]) -> Option<&'static str> {
     match head {
         [0x1f, 0x8b, 8, ..] => Some("gzip"),
+        [b'B', b'Z', b'h', b'1'..=b'9', 0x31, 0x41, ..] => Some("bzip2"),
         [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Some("xz"),
         [0x28, 0xb5, 0x2f, 0xfd, ..] => Some("zstd"),
         [0xef, 0xbb, 0xbf, ..] => Some("utf-8 mark"),

@@ -7,6 +7,9 @@
 //! Invariant: whatever a reader here leaves out is a problem or evidence; nothing is passed over in silence.
 
 pub mod archive;
+mod biff;
+pub mod columnar;
+mod compound;
 pub mod cram;
 mod document;
 mod html;
@@ -18,6 +21,7 @@ pub mod notebook;
 mod numpy;
 mod rdata;
 mod rframe;
+mod sevenzip;
 mod stata;
 mod tape;
 mod workbook;
@@ -178,6 +182,11 @@ pub fn binary(head: &[u8]) -> Option<fn(&[u8]) -> Inside> {
         [b'R', b'D', b'X' | b'A' | b'B', b'2' | b'3', b'\n', ..]
         | [b'X' | b'A' | b'B', b'\n', 0, 0, 0, 2 | 3, ..] => Some(rdata::read),
         [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => Some(numpy::read),
+        [b'7', b'z', 0xbc, 0xaf, 0x27, 0x1c, ..] => Some(sevenzip::read),
+        [0xd0, 0xcf, 0x11, 0xe0, ..] => Some(biff::read),
+        [b'P', b'A', b'R', b'1' | b'E', ..] => Some(columnar::parquet::read),
+        [b'A', b'R', b'R', b'O', b'W', b'1', 0, 0, ..] => Some(columnar::arrow::read),
+        _ if columnar::arrow::is_stream(head) => Some(columnar::arrow::read),
         _ if head.starts_with(b"<stata_dta>") => Some(stata::read),
         _ => None,
     }
