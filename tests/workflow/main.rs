@@ -4,6 +4,7 @@
 // In a test, and in what serves only tests, a panic is how a claim fails.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod earlier;
 mod node;
 
 use node::{DUAL, ELSEWHERE, Node, OFFICER, RESEARCHER, STRANGER, acting_as, harmful, harmless};
