@@ -1,92 +1,136 @@
-//! What a plan released before is remembered, by whomever and whenever it was asked for.
+//! What left before counts: split over days and members of a plan, nothing gets out that could not leave at once.
 
 use crate::node::{DUAL, Node, OFFICER, RESEARCHER};
 use std::fmt::Write as _;
 
-/// Allele frequencies of 60 sites, at four digits as PLINK prints them, in `people` of the same people.
-fn frequencies(people: u32) -> String {
+/// A number that looks random.
+fn mixed(seed: u64) -> u64 {
+    let mut x = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x1234_5678;
+    for _ in 0..3 {
+        x ^= x >> 31;
+        x = x.wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    }
+    x ^ x >> 29
+}
+
+/// Copies of the minor allele that a person has at a site.
+fn copies(person: u64, site: u64) -> u64 {
+    let common = 10 + mixed(site) % 30;
+    (0..2).filter(|c| mixed(1 + person * 100_003 + site * 7 + c * 1_000_000_007) % 100 < common).count()
+        as u64
+}
+
+/// A PLINK .frq of the first so many people, at four digits.
+fn frq(people: u64) -> String {
     let mut text = String::from(" CHR            SNP   A1   A2          MAF  NCHROBS\n");
-    for site in 0..60 {
-        // Each person takes none, one or two copies along; each site has a frequency of its own.
-        let carries = |draw: u32| u32::from(draw.wrapping_mul(2_654_435_761) >> 16 < 6_000 + site * 450);
-        let copies: u32 = (0..2 * people).map(|draw| carries(draw * 61 + site)).sum();
-        let frequency = f64::from(copies) / f64::from(2 * people);
-        let _ = writeln!(text, "   1   rs{}    A    G   {frequency:.4}     {}", 1000 + site, 2 * people);
+    for site in 0..200 {
+        let count: u64 = (0..people).map(|p| copies(p, site)).sum();
+        let maf = count as f64 / (2 * people) as f64;
+        writeln!(text, "   1   rs{}    A    G   {maf:.4}     {}", 1000 + site, 2 * people).unwrap();
     }
     text
 }
 
-fn approve(node: &Node, id: &str) -> (i32, String) {
-    let (code, _, err) = node.sekisho(OFFICER, &["approve", id, "--yes", "-i", &node.key("sato")]);
-    (code, err)
+/// A VCF of five people at some sites.
+fn vcf(sites: std::ops::Range<u64>) -> String {
+    let mut text = String::from(
+        "##fileformat=VCFv4.2\n##contig=<ID=1>\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT",
+    );
+    (0..5).for_each(|p| write!(text, "\tP{p}").unwrap());
+    text.push('\n');
+    for site in sites {
+        write!(text, "1\t{}\trs{site}\tA\tG\t.\tPASS\t.\tGT", 1000 + site * 50).unwrap();
+        (0..5).for_each(|p| text.push_str(["\t0/0", "\t0/1", "\t1/1"][copies(p, site) as usize]));
+        text.push('\n');
+    }
+    text
 }
 
-fn verdict(node: &Node, account: &str, id: &str) -> (String, String) {
-    let detail = node.json(account, &["status", id]);
-    (detail["report"]["verdict"].as_str().unwrap_or_default().to_owned(), detail["report"].to_string())
+fn held(node: &Node, account: &str, name: &str, content: &str) -> String {
+    node.drop_file(account, name, content);
+    node.await_state(account, name, "held")
+}
+
+fn verdict(node: &Node, id: &str) -> String {
+    let detail = node.json(OFFICER, &["review", id]);
+    detail["report"]["verdict"].as_str().unwrap_or("none").to_owned()
+}
+
+fn approve(node: &Node, id: &str) -> (i32, String, String) {
+    node.sekisho(OFFICER, &["approve", id, "--yes", "-i", &node.key("sato"), "--reason", "looked at"])
+}
+
+/// Every finding about earlier releases, as text.
+fn findings(node: &Node, id: &str) -> String {
+    node.json(OFFICER, &["review", id])["report"]["files"][0]["findings"].to_string()
 }
 
 #[test]
-fn the_same_sites_in_one_person_less_are_blocked_once_the_first_were_released_whoever_asks() {
+fn one_person_removed_between_two_days_and_two_members_is_seen() {
     let mut node = Node::start();
-    node.drop_file(RESEARCHER, "all.frq", &frequencies(379));
-    let first = node.await_state(RESEARCHER, "all.frq", "held");
+    let first = held(&node, RESEARCHER, "all.frq", &frq(379));
+    assert_eq!(verdict(&node, &first), "pass");
     assert_eq!(approve(&node, &first).0, 0, "{}", node.log());
-    node.await_state(RESEARCHER, "all.frq", "released");
-    // The airlock's memory outlives it.
+    // What was released is remembered through a crash.
     node.kill_airlock();
     node.start_airlock();
-    // A whole group less is no single person.
-    node.drop_file(DUAL, "half.frq", &frequencies(190));
-    let half = node.await_state(DUAL, "half.frq", "held");
-    assert_eq!(verdict(&node, DUAL, &half).0, "pass", "{}", verdict(&node, DUAL, &half).1);
-    node.drop_file(DUAL, "less.frq", &frequencies(378));
-    let second = node.await_state(DUAL, "less.frq", "held");
-    let (verdict, report) = verdict(&node, DUAL, &second);
-    assert_eq!(verdict, "block", "{report}");
-    assert!(
-        report.contains("differencing") && report.contains(&first),
-        "the earlier release is named: {report}"
-    );
-    let (code, err) = approve(&node, &second);
-    assert_eq!(code, 1, "{err}");
+    let second = held(&node, DUAL, "again.frq", &frq(378));
+    assert_eq!(verdict(&node, &second), "block");
+    let found = findings(&node, &second);
+    assert!(found.contains("differencing") && found.contains(&format!("{first}/all.frq")), "{found}");
+    assert_ne!(approve(&node, &second).0, 0);
+    let same = held(&node, DUAL, "same.frq", &frq(379));
+    assert_eq!(verdict(&node, &same), "pass", "the same people tell nothing new");
+    assert!(findings(&node, &same).contains("were released before"));
 }
 
 #[test]
-fn of_two_that_wait_the_second_is_judged_again_when_the_first_is_released() {
+fn two_requests_that_wait_at_the_same_time_do_not_both_slip_through() {
     let node = Node::start();
-    for (account, name, people) in [(RESEARCHER, "all.frq", 379), (DUAL, "less.frq", 378)] {
-        node.drop_file(account, name, &frequencies(people));
-        node.await_state(account, name, "held");
-    }
-    let first = node.await_state(RESEARCHER, "all.frq", "held");
-    let second = node.await_state(DUAL, "less.frq", "held");
-    assert_eq!(verdict(&node, DUAL, &second).0, "pass", "nothing was released yet");
+    let first = held(&node, RESEARCHER, "all.frq", &frq(379));
+    let second = held(&node, DUAL, "less.frq", &frq(378));
+    let other = held(&node, DUAL, "other.frq", &frq(300));
+    assert_eq!((verdict(&node, &first), verdict(&node, &second)), ("pass".into(), "pass".into()));
     assert_eq!(approve(&node, &first).0, 0, "{}", node.log());
-    node.until("the second to be judged again", || verdict(&node, DUAL, &second).0 == "block");
-    node.await_state(DUAL, "less.frq", "held");
-    assert_eq!(approve(&node, &second).0, 1);
+    let (code, _, err) = approve(&node, &second);
+    assert_ne!(code, 0, "{err}");
+    node.until("the second is judged again", || verdict(&node, &second) == "block");
+    assert_ne!(approve(&node, &second).0, 0);
+    assert_eq!(approve(&node, &other).0, 0, "what has nothing to do with it goes on: {}", node.log());
+    let state = |id: &str| node.json(OFFICER, &["review", id])["summary"]["state"].clone();
+    assert_eq!([state(&first), state(&second), state(&other)], ["released", "held", "released"]);
 }
 
 #[test]
-fn officers_who_approve_both_at_once_release_one() {
+fn sites_of_persons_add_up_over_days_and_members() {
     let node = Node::start();
-    for (account, name, people) in [(RESEARCHER, "all.frq", 379), (DUAL, "less.frq", 378)] {
-        node.drop_file(account, name, &frequencies(people));
-        node.await_state(account, name, "held");
+    let first = held(&node, RESEARCHER, "a.vcf", &vcf(0..21));
+    assert_eq!(verdict(&node, &first), "review");
+    assert_eq!(approve(&node, &first).0, 0, "{}", node.log());
+    for (name, sites, expected) in
+        [("b.vcf", 21..40, "review"), ("c.vcf", 21..41, "block"), ("d.vcf", 0..21, "review")]
+    {
+        let id = held(&node, DUAL, name, &vcf(sites));
+        assert_eq!(verdict(&node, &id), expected, "{name}: {}", findings(&node, &id));
     }
-    let first = node.await_state(RESEARCHER, "all.frq", "held");
-    let second = node.await_state(DUAL, "less.frq", "held");
+}
+
+#[test]
+fn two_approvals_at_once_release_one_of_the_two() {
+    let node = Node::start();
+    let first = held(&node, RESEARCHER, "all.frq", &frq(379));
+    let second = held(&node, DUAL, "less.frq", &frq(378));
     let (one, two) = std::thread::scope(|scope| {
         let one = scope.spawn(|| approve(&node, &first).0);
         let two = scope.spawn(|| approve(&node, &second).0);
         (one.join().unwrap(), two.join().unwrap())
     });
     assert!(one != 0 || two != 0, "both were approved\n{}", node.log());
-    let released = || {
-        let all = [node.request_of(RESEARCHER, "all.frq"), node.request_of(DUAL, "less.frq")];
-        all.into_iter().flatten().filter(|r| r["state"] == "released").count()
-    };
-    node.until("one to be released", || released() == 1);
+    let state = |id: &str| node.json(OFFICER, &["review", id])["summary"]["state"].clone();
+    let released = || [&first, &second].into_iter().filter(|id| state(id) == "released").count();
+    node.until("one of them is released", || released() == 1);
+    node.until("the other is blocked", || {
+        [&first, &second].into_iter().any(|id| state(id) == "held" && verdict(&node, id) == "block")
+    });
     assert_eq!(std::fs::read_dir(node.path("release")).unwrap().count(), 1);
 }

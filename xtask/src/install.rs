@@ -47,6 +47,12 @@ const FOR_THE_LAB: &[Package] = &[
     package("rsync", "one of the clients that a login must refuse"),
 ];
 
+const FOR_AGREEMENT: &[Package] = &[
+    package("plink1.9", "prunes by linkage: our pruning is held against its"),
+    package("plink2", "counts copies and carriers of alleles: our counts are held against its"),
+    package("bcftools", "counts sites, people and calls of a VCF: ours are held against its"),
+];
+
 /// Everything: what `build` needs and what the lab needs.
 pub(crate) fn everything() -> Result<()> {
     system()?;
@@ -57,7 +63,7 @@ pub(crate) fn everything() -> Result<()> {
 pub(crate) fn system() -> Result<()> {
     cargo()?;
     // All packages at once, so that the package index is fetched once.
-    packages(&[TO_BUILD, bpf_packages(), FOR_THE_LAB])
+    packages(&[TO_BUILD, bpf_packages(), FOR_THE_LAB, FOR_AGREEMENT])
 }
 
 /// Only what `build` needs.

@@ -1,9 +1,11 @@
 //! One file from descriptor to facts.
 
+use crate::crew::{Crew, Pending};
 use crate::detect::{self, Format};
 use crate::inside::{self, Inside};
-use crate::lines::Blocks;
+use crate::lines::{Blocks, Cut};
 use crate::picture;
+use crate::readers::scout::{Report, Scout};
 use crate::readers::{self, Context, Flow, Found, Sample, TextReader};
 use crate::shape::Shape;
 use crate::source::{Meter, Source};
@@ -11,8 +13,10 @@ use crate::stream::Stream;
 use sekisho_policy::FileFacts;
 use sekisho_policy::facts::{Coverage, Opaque, OpaqueKind, Part, Problem, ProblemKind, What};
 use sekisho_wire::inspect::{Job, Mended};
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{Read, Seek};
+use std::sync::Arc;
 
 /// Bytes of the beginning that readers choose by.
 const SAMPLE: usize = 256 << 10;
@@ -26,6 +30,17 @@ pub fn run(
     job: &Job,
     file: File,
     copy: Option<File>,
+    progress: impl FnMut(u64) -> bool,
+) -> (FileFacts, Option<Mended>) {
+    run_with(job, file, copy, &Crew::default(), progress)
+}
+
+/// The same, with help; what comes of it is the same, too.
+pub fn run_with(
+    job: &Job,
+    file: File,
+    copy: Option<File>,
+    crew: &Crew,
     mut progress: impl FnMut(u64) -> bool,
 ) -> (FileFacts, Option<Mended>) {
     // The descriptor may have been read before: a second look shares its offset.
@@ -34,8 +49,13 @@ pub fn run(
     };
     let bytes = meta.len();
     let (source, meter) = Source::new(file);
-    let context =
-        Context { policy: &job.policy, request: &job.request, name: &job.name, beside: job.beside.as_ref() };
+    let context = Context {
+        policy: &job.policy,
+        request: &job.request,
+        name: &job.name,
+        beside: job.beside.as_ref(),
+        crew,
+    };
     let stream = Stream::open(source, meter.clone(), SAMPLE);
     let mut budget =
         Budget { taken: false, depth: inside::DEPTH, bytes: inside::MOST_BYTES, evidence: MOST_EVIDENCE };
@@ -255,7 +275,7 @@ fn read(
             let sample = Sample { head: stream.head(), whole: stream.head_is_all(), shape };
             let chosen = readers::choose(&sample, context);
             let mut blocks = Blocks::new(stream, carriage);
-            proven = text(&mut blocks, chosen, meter, &mut facts, progress);
+            proven = text(&mut blocks, chosen, meter, context.crew, &mut facts, progress);
             facts.problems.extend(blocks.problem.take());
             if blocks.zeros && !proven {
                 facts.problems.push(Problem::new(ProblemKind::NotText, "", "zero bytes in text"));
@@ -271,11 +291,18 @@ fn read(
     facts
 }
 
+/// Blocks read ahead of the one that readers take: always as many, so that what is read does not depend on who helps.
+const AHEAD: usize = 8;
+
+/// A block, and what its scout is about to say.
+type Ahead = (Arc<Cut>, Option<Pending<Report>>);
+
 /// Feeds every reader until the text ends or refusal is proven.
 fn text(
     blocks: &mut Blocks<Stream>,
     chosen: Vec<Box<dyn TextReader>>,
     meter: &Meter,
+    crew: &Crew,
     facts: &mut FileFacts,
     progress: &mut dyn FnMut(u64) -> bool,
 ) -> bool {
@@ -283,18 +310,31 @@ fn text(
     let mut proven = false;
     let mut told = 0;
     let mut odd = None;
-    while let Some(block) = blocks.next() {
+    let mut ahead: VecDeque<Ahead> = VecDeque::new();
+    loop {
+        let scout = readers.iter().filter(|(_, reading)| *reading).find_map(|(r, _)| r.scout());
+        read_ahead(blocks, scout.as_ref(), crew, &mut ahead);
+        let Some((cut, pending)) = ahead.pop_front() else { break };
+        let report = pending.and_then(|p| crew.take(&p));
+        let block = cut.block();
         if odd.is_none() {
             odd = crate::encoding::undecodable(block.text, block.first);
         }
         for (reader, reading) in &mut readers {
             if *reading {
-                match reader.block(&block) {
+                let flow = match report.as_ref().filter(|_| reader.scout().is_some()) {
+                    Some(report) => reader.scouted(&block, report),
+                    None => reader.block(&block),
+                };
+                match flow {
                     Flow::More => {}
                     Flow::Proven => proven = true,
                     Flow::Leave => *reading = false,
                 }
             }
+        }
+        if let Ok(cut) = Arc::try_unwrap(cut) {
+            blocks.give_back(cut);
         }
         if proven {
             break;
@@ -314,6 +354,31 @@ fn text(
         merge(facts, reader.finish());
     }
     proven
+}
+
+/// One block at least; several, where a scout can look at them meanwhile and none is so wide that memory would count.
+fn read_ahead(
+    blocks: &mut Blocks<Stream>,
+    scout: Option<&Arc<dyn Scout>>,
+    crew: &Crew,
+    ahead: &mut VecDeque<Ahead>,
+) {
+    while ahead.len() < if scout.is_some() { AHEAD } else { 1 } {
+        if ahead.iter().any(|(cut, _)| cut.is_wide()) {
+            break;
+        }
+        let Some(cut) = blocks.cut() else { break };
+        let cut = Arc::new(cut);
+        let pending = scout.map(|scout| {
+            let (scout, cut) = (Arc::clone(scout), Arc::clone(&cut));
+            crew.give(move || {
+                let report = scout.look(cut.text(), cut.first);
+                drop(cut);
+                report
+            })
+        });
+        ahead.push_back((cut, pending));
+    }
 }
 
 fn merge(facts: &mut FileFacts, found: Found) {

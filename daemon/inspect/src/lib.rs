@@ -7,6 +7,7 @@
 //! - Facts are evidence; nothing here judges, and nothing here opens a path: the sandbox is the program's (`main.rs`).
 
 mod bzip;
+pub mod crew;
 mod detect;
 mod encoding;
 mod fold;
@@ -16,6 +17,7 @@ mod hostile;
 mod inside;
 pub mod inspect;
 mod lines;
+mod marks;
 mod names;
 mod number;
 mod picture;

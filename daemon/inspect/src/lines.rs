@@ -25,6 +25,32 @@ impl<'a> Block<'a> {
     }
 }
 
+/// Some complete lines with the memory they stand in.
+pub struct Cut {
+    /// Memory; what is behind the lines is not theirs.
+    pub bytes: Vec<u8>,
+    end: usize,
+    /// Number of the first line.
+    pub first: u64,
+}
+
+impl Cut {
+    /// The lines.
+    pub fn text(&self) -> &[u8] {
+        &self.bytes[..self.end]
+    }
+
+    /// The same, as readers take them.
+    pub fn block(&self) -> Block<'_> {
+        Block { text: self.text(), first: self.first }
+    }
+
+    /// More memory than lines of usual length need.
+    pub fn is_wide(&self) -> bool {
+        self.bytes.len() > START
+    }
+}
+
 /// Lines of a text, without line feed and carriage return; no empty one at the end.
 pub fn split(text: &[u8]) -> impl Iterator<Item = &[u8]> + use<'_> {
     let mut rest = text;
@@ -74,6 +100,8 @@ pub struct Blocks<R> {
     given: usize,
     next_line: u64,
     ended: bool,
+    /// Memory of blocks that have been read.
+    spare: Vec<Vec<u8>>,
     /// Old Macintosh line ends: carriage returns only.
     carriage: bool,
     /// Zero bytes were seen.
@@ -92,6 +120,7 @@ impl<R: Read> Blocks<R> {
             given: 0,
             next_line: 1,
             ended: false,
+            spare: Vec::new(),
             carriage,
             zeros: false,
             problem: None,
@@ -153,6 +182,25 @@ impl<R: Read> Blocks<R> {
         }
     }
 
+    /// The next block with its memory, for who reads several at a time.
+    pub fn cut(&mut self) -> Option<Cut> {
+        let (end, first) = self.next().map(|block| (block.text.len(), block.first))?;
+        let mut bytes = self.spare.pop().unwrap_or_default();
+        bytes.resize(self.buffer.len(), 0);
+        let left = self.used - end;
+        bytes[..left].copy_from_slice(&self.buffer[end..self.used]);
+        std::mem::swap(&mut bytes, &mut self.buffer);
+        (self.used, self.given) = (left, 0);
+        Some(Cut { bytes, end, first })
+    }
+
+    /// Takes the memory of a block back.
+    pub fn give_back(&mut self, cut: Cut) {
+        if !cut.is_wide() {
+            self.spare.push(cut.bytes);
+        }
+    }
+
     fn give(&mut self, end: usize) -> Block<'_> {
         self.given = end;
         let text = &self.buffer[..end];
@@ -185,6 +233,18 @@ mod tests {
     }
 
     #[test]
+    fn blocks_cut_off_with_their_memory_are_the_same_blocks() {
+        let text: String = (0..60_000).map(|n| format!("{n} {}\n", "x".repeat(n % 23))).collect();
+        let (mut lent, mut cut) = (Blocks::new(text.as_bytes(), false), Blocks::new(text.as_bytes(), false));
+        while let Some(block) = lent.next() {
+            let own = cut.cut().unwrap();
+            assert_eq!((own.text(), own.first), (block.text, block.first));
+            cut.give_back(own);
+        }
+        assert!(cut.cut().is_none());
+    }
+
+    #[test]
     fn an_endless_line_is_a_problem_and_not_a_memory_bomb() {
         let mut blocks = Blocks::new(std::io::repeat(b'x'), false);
         assert!(blocks.next().is_none());
@@ -203,6 +263,13 @@ mod tests {
         #[test]
         fn blocks_hold_every_line_in_order(lines in proptest::collection::vec("[a-z]{0,9}", 0..200)) {
             let text = lines.join("\n") + "\n";
+            let mut cuts = Blocks::new(text.as_bytes(), false);
+            let mut whole = Vec::new();
+            while let Some(cut) = cuts.cut() {
+                whole.extend_from_slice(cut.text());
+                cuts.give_back(cut);
+            }
+            prop_assert_eq!(&whole, text.as_bytes());
             let got: Vec<_> = all(text.as_bytes()).into_iter().map(|(_, l)| String::from_utf8(l).unwrap()).collect();
             prop_assert_eq!(got, text.lines().map(str::to_owned).collect::<Vec<_>>());
         }

@@ -30,7 +30,7 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<()> {
-    sandbox::enter().context("sandbox")?;
+    let crew = sandbox::enter().context("sandbox")?;
     // SAFETY: descriptor 0 is ours by contract, and nothing else in this process uses it.
     let mut stream = unsafe { UnixStream::from_raw_fd(0) };
     let job: Job = frame::read(&mut stream).context("job")?;
@@ -42,7 +42,7 @@ fn run() -> Result<()> {
     } else {
         None
     };
-    let (facts, fixed) = inspect::run(&job, file, copy, |bytes| {
+    let (facts, fixed) = inspect::run_with(&job, file, copy, &crew, |bytes| {
         // An asker that has gone away ends this process at the next write; nothing to do here.
         frame::write(&mut stream, &Progress::Reading { bytes }).is_ok()
     });

@@ -80,6 +80,21 @@ impl Code {
         self.look_at(text, line);
     }
 
+    /// How many of the next rows are not looked at.
+    pub fn idle(&self) -> u64 {
+        let next = self.seen + 1;
+        let window = next / WINDOW as u64;
+        if next <= ALL || window.is_multiple_of(EVERY) {
+            return 0;
+        }
+        window.next_multiple_of(EVERY) * WINDOW as u64 - next
+    }
+
+    /// Passes over rows that are not looked at: at most as many as [`Code::idle`] says.
+    pub fn pass(&mut self, rows: u64) {
+        self.seen += rows;
+    }
+
     fn look_at(&mut self, text: &[u8], line: u64) {
         if self.rows == 0 {
             self.first = line;
@@ -171,11 +186,14 @@ fn heaps(values: &mut [(f64, f64)], least: usize) -> Option<usize> {
     values.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
     let n = values.len();
     let (edge, window) = ((n / least).max(3), (n / 10).max(5));
-    // Different values: equal ones say nothing about the distance to the next.
+    // Different values up to each: equal ones say nothing about the distance to the next.
+    let mut different = vec![0_u32; n];
+    for at in 1..n {
+        different[at] = different[at - 1] + u32::from(values[at - 1].0 < values[at].0);
+    }
     let spacing = |from: usize, to: usize| {
-        let part = &values[from..to];
-        let different = part.windows(2).filter(|w| w[0].0 < w[1].0).count();
-        (different > 0).then(|| (part[part.len() - 1].0 - part[0].0) / different as f64)
+        let steps = different[to - 1] - different[from];
+        (steps > 0).then(|| (values[to - 1].0 - values[from].0) / f64::from(steps))
     };
     let mut cuts = Vec::new();
     for at in edge..n - edge {
@@ -247,6 +265,19 @@ mod tests {
     /// A number between zero and one that looks random.
     fn noise(i: usize) -> f64 {
         ((i as f64 * 12.9898 + 4.1).sin() * 43_758.545_3).fract().abs()
+    }
+
+    #[test]
+    fn passing_over_idle_rows_is_adding_them() {
+        let mut code = Code::new(Look::Levels);
+        for row in 0..200_000_u64 {
+            let before = (code.rows, code.windows, code.changes);
+            let idle = code.idle();
+            code.add([b"a", b"b"][row as usize % 2], row);
+            // Idle rows change nothing; the first that is not is looked at.
+            assert_eq!(idle > 0, before == (code.rows, code.windows, code.changes), "{row}");
+            assert!(idle == 0 || code.idle() == idle - 1, "{row}");
+        }
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod matrix;
 pub mod printed;
 mod reads;
 pub mod results;
+pub mod scout;
 pub mod sites;
 pub mod tally;
 #[cfg(test)]
@@ -22,10 +23,13 @@ pub mod testing;
 pub mod text;
 mod vcf;
 
+use crate::crew::Crew;
 use crate::lines::Block;
 use crate::shape::Shape;
+use scout::{Report, Scout};
 use sekisho_policy::facts::{Beside, Part, Problem, ProblemKind};
 use sekisho_policy::{Policy, RequestInfo};
+use std::sync::Arc;
 
 /// What every reader may know besides the bytes.
 pub struct Context<'a> {
@@ -37,6 +41,8 @@ pub struct Context<'a> {
     pub name: &'a str,
     /// What the request's other files say about this one.
     pub beside: Option<&'a Beside>,
+    /// Who helps with long texts.
+    pub crew: &'a Crew,
 }
 
 /// The beginning of a text.
@@ -86,6 +92,14 @@ impl Found {
 pub trait TextReader {
     /// Takes the next lines.
     fn block(&mut self, block: &Block<'_>) -> Flow;
+    /// Who may look ahead at the next blocks, once the reader has learned enough.
+    fn scout(&self) -> Option<Arc<dyn Scout>> {
+        None
+    }
+    /// Takes the next lines, at which its scout has looked.
+    fn scouted(&mut self, block: &Block<'_>, _: &Report) -> Flow {
+        self.block(block)
+    }
     /// The text has ended, or reading stopped at proof.
     fn finish(self: Box<Self>) -> Found;
     /// Speaks only when no reader before it found anything.

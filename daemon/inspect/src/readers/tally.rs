@@ -54,6 +54,11 @@ impl Tally {
         }
     }
 
+    /// Nothing was found.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     /// The kinds of evidence found.
     pub fn kinds(&self) -> impl Iterator<Item = What> + '_ {
         self.entries.keys().map(|(what, _)| *what)

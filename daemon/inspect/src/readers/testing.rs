@@ -1,6 +1,7 @@
 //! Judging bytes in tests, from text to verdict, without a process.
 
-use sekisho_policy::{FileReport, Policy, RequestInfo};
+use crate::crew::Crew;
+use sekisho_policy::{FileFacts, FileReport, Policy, RequestInfo};
 use sekisho_wire::inspect::Job;
 use std::io::{Seek, Write};
 
@@ -21,6 +22,18 @@ pub fn fix_with(
     request: &RequestInfo,
     fix: bool,
 ) -> (FileReport, Option<(String, Vec<u8>)>) {
+    let (facts, fixed) = facts_with(content, policy, request, fix, &Crew::default());
+    (sekisho_policy::judge(policy, request, std::slice::from_ref(&facts)).files.remove(0), fixed)
+}
+
+/// The facts as such, found with the help of a crew.
+pub fn facts_with(
+    content: &[u8],
+    policy: &Policy,
+    request: &RequestInfo,
+    fix: bool,
+    crew: &Crew,
+) -> (FileFacts, Option<(String, Vec<u8>)>) {
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(content).unwrap();
     file.rewind().unwrap();
@@ -34,15 +47,14 @@ pub fn fix_with(
         beside: None,
     };
     let handed = fix.then(|| copy.try_clone().unwrap());
-    let (facts, fixed) = crate::inspect::run(&job, file, handed, |_| true);
-    let report = sekisho_policy::judge(policy, request, std::slice::from_ref(&facts)).files.remove(0);
+    let (facts, fixed) = crate::inspect::run_with(&job, file, handed, crew, |_| true);
     let fixed = fixed.map(|words| {
         let mut bytes = Vec::new();
         copy.rewind().unwrap();
         std::io::Read::read_to_end(&mut copy, &mut bytes).unwrap();
         (words.holds, bytes)
     });
-    (report, fixed)
+    (facts, fixed)
 }
 
 /// The worst finding of a rule, if it found anything.

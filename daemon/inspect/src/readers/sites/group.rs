@@ -75,6 +75,12 @@ pub struct Said {
     pub counted: Option<(Between<AlleleCount>, Between<AlleleCount>)>,
 }
 
+/// Chromosomes of everybody, where one allele was counted among exactly so many.
+pub fn counted(said: &[Said]) -> Option<u64> {
+    let (_, alleles) = said.first()?.counted?;
+    alleles.is_exact().then_some(alleles.low.0)
+}
+
 impl Group {
     /// Frequencies or genotype fractions that need a number of people.
     pub fn needs_subjects(&self) -> bool {

@@ -1,10 +1,13 @@
 //! Tables of sites: allele frequencies, genotype counts, association results (`5-4(2)(ii)`).
 
+#[cfg(test)]
+mod ahead;
 mod difference;
 mod group;
 mod info;
 mod plan;
-mod profile;
+pub mod profile;
+mod quick;
 pub mod roles;
 mod sketch;
 pub mod table;

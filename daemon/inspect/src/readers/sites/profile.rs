@@ -64,6 +64,27 @@ impl Profile {
         }
     }
 
+    /// Takes what was seen of the same column in other rows, in whatever order.
+    pub fn join(&mut self, other: &Self) {
+        fn first<T: Copy>(one: Option<(u64, T)>, other: Option<(u64, T)>) -> Option<(u64, T)> {
+            match (one, other) {
+                (Some(one), Some(other)) => Some(if other.0 < one.0 { other } else { one }),
+                (one, other) => one.or(other),
+            }
+        }
+        self.present += other.present;
+        self.whole += other.whole;
+        self.small += other.small;
+        self.small_above_one += other.small_above_one;
+        self.fractions += other.fractions;
+        self.outside += other.outside;
+        self.words += other.words;
+        self.random += other.random;
+        self.longest = self.longest.max(other.longest);
+        self.first_small = first(self.first_small, other.first_small);
+        self.first_fraction = first(self.first_fraction, other.first_fraction);
+    }
+
     /// What an unexplained column with these values may be.
     pub fn unclear(&self, name: &str, tally: &mut Tally) {
         let about = tally.name(name);

@@ -5,54 +5,46 @@
 
 mod copy;
 mod learn;
+mod scout;
+mod sheet;
 
-use super::difference;
-use super::group::{Group, Row, Said};
+use super::group::{Said, counted};
 use super::plan::{kind, plan, site_column};
 use super::profile::Profile;
 use super::roles::{self, Groups, Role};
 use super::sketch::Sketch;
 use crate::lines::{self, Block};
 use crate::readers::code::Code;
-use crate::readers::tally::{Tally, words};
+use crate::readers::scout::{Report, Scout};
+use crate::readers::tally::Tally;
 use crate::readers::{Context, Flow, Found, Sample, TextReader, printed};
-use crate::shape::Delimiter;
+use scout::TableScout;
 use sekisho_policy::facts::{Part, Problem, ProblemKind, Statistics, What};
-use sekisho_policy::rules::small_frequencies::Ploidy;
-use sekisho_policy::schema::Policy;
+use sheet::{Judged, Sheet};
 use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
 
 /// Bytes and rows kept back before the first row is judged.
 const LEARN_BYTES: usize = 2 << 20;
 const LEARN_ROWS: usize = 20_000;
-/// Longest value a column of words may hold.
-const LONGEST_WORD: usize = 256;
 
 /// Reads a table of sites.
 pub struct SiteTable {
-    policy: Policy,
-    delimiter: Delimiter,
-    header: Vec<String>,
-    data_from: u64,
-    roles: Vec<Role>,
-    groups: Vec<Group>,
+    sheet: Sheet,
     said: Vec<Said>,
     profiles: Vec<(usize, Profile)>,
     codes: Vec<(usize, Code)>,
     /// Columns that a copy empties because they may carry a code.
     coded: Vec<usize>,
-    tests: Option<usize>,
-    chrom: Option<usize>,
-    position: Option<usize>,
     sketch: Sketch,
-    id: Option<usize>,
     declared: Option<u64>,
     declared_groups: BTreeMap<String, u64>,
     held: Vec<u8>,
     held_from: u64,
     learned: bool,
+    scout: Option<Arc<TableScout>>,
     tally: Tally,
-    everything: u32,
     rows: u64,
     clear: u64,
     kept: u64,
@@ -130,28 +122,31 @@ impl SiteTable {
         let everything = tally.name("");
         let position = |wanted: Role| found.iter().position(|r| *r == wanted);
         Some(Self {
-            policy: context.policy.clone(),
-            delimiter: shape.delimiter,
-            header: shape.header.clone(),
-            data_from: shape.data_from,
-            chrom: position(Role::Chrom),
-            position: position(Role::Place),
-            sketch: Sketch::default(),
-            id: position(Role::Id).or_else(|| site_column(&shape.rows)),
-            groups: plan(&shape.header, &found, &groups, &mut tally),
-            roles: found,
+            sheet: Sheet {
+                policy: context.policy.clone(),
+                delimiter: shape.delimiter,
+                header: shape.header.clone(),
+                data_from: shape.data_from,
+                chrom: position(Role::Chrom),
+                position: position(Role::Place),
+                id: position(Role::Id).or_else(|| site_column(&shape.rows)),
+                groups: plan(&shape.header, &found, &groups, &mut tally),
+                roles: found,
+                tests,
+                everything,
+            },
             said: Vec::new(),
             profiles: Vec::new(),
             codes: Vec::new(),
             coded: Vec::new(),
-            tests,
+            sketch: Sketch::default(),
             declared: info.and_then(|i| i.subjects).or(context.request.subjects),
             declared_groups,
             held: Vec::new(),
             held_from: 0,
             learned: false,
+            scout: None,
             tally,
-            everything,
             rows: 0,
             clear: 0,
             kept: 0,
@@ -164,95 +159,39 @@ impl SiteTable {
     fn lines(&mut self, text: &[u8], first: u64) {
         let quoted = memchr::memchr(b'"', text).is_some();
         for (at, line) in lines::split(text).enumerate() {
-            let number = first + at as u64;
-            if number < self.data_from || line.is_empty() {
-                self.write(line);
-                continue;
-            }
-            let mut spans = std::mem::take(&mut self.spans);
-            spans.clear();
-            let start = line.as_ptr() as usize;
-            if self.delimiter == Delimiter::Byte(b'\t') && !quoted {
-                let mut from = 0;
-                lines::each(line, b'\t', |at| {
-                    spans.push((from, at - from));
-                    from = at + 1;
-                });
-                spans.push((from, line.len() - from));
-            } else {
-                spans.extend(self.delimiter.fields(line).map(|f| (f.as_ptr() as usize - start, f.len())));
-            }
-            if spans.len() == self.header.len() {
-                self.row(line, &spans, number);
-            } else {
-                self.rows += 1;
-                let (found, wanted) = (spans.len(), self.header.len());
-                self.tally.add(What::Unparsed, self.everything, || {
-                    (format!("line {number}"), format!("{found} fields, {wanted} columns"))
-                });
-            }
-            self.spans = spans;
+            self.line(line, first + at as u64, quoted);
         }
+    }
+
+    fn line(&mut self, line: &[u8], number: u64, quoted: bool) {
+        if number < self.sheet.data_from || line.is_empty() {
+            self.write(line);
+            return;
+        }
+        let mut spans = std::mem::take(&mut self.spans);
+        self.sheet.split(line, quoted, &mut spans);
+        if spans.len() == self.sheet.header.len() {
+            self.row(line, &spans, number);
+        } else {
+            self.rows += 1;
+            let (found, wanted) = (spans.len(), self.sheet.header.len());
+            self.tally.add(What::Unparsed, self.sheet.everything, || {
+                (format!("line {number}"), format!("{found} fields, {wanted} columns"))
+            });
+        }
+        self.spans = spans;
     }
 
     fn row(&mut self, line: &[u8], spans: &[(usize, usize)], number: u64) {
         self.rows += 1;
         let field = |c: usize| &line[spans[c].0..spans[c].0 + spans[c].1];
-        let id = self.id;
-        let place = || match id {
-            Some(id) => format!("line {number} ({})", words(field(id))),
-            None => format!("line {number}"),
-        };
-        let minimum = self.policy.counts.minimum;
-        let ploidy = self.chrom.map_or(Ploidy::OneOrTwo, |c| Ploidy::of_chromosome(field(c)));
-        let slashes_are_alleles =
-            self.tests.is_some_and(|t| matches!(field(t), b"ALLELIC" | b"TREND" | b"allelic" | b"trend"));
-        let row = Row { fields: &field, ploidy, place: &place, slashes_are_alleles };
-        let (mut offends, mut broken) =
-            difference::row(&self.groups, &row, &self.policy, &mut self.tally, &mut self.said);
-        if let Some((_, alleles)) = self.said.first().and_then(|s| s.counted).filter(|(_, a)| a.is_exact()) {
-            let text = |c: Option<usize>| c.map_or(&b""[..], field);
-            self.sketch.add(text(self.id), text(self.chrom), text(self.position), alleles.low.0);
+        let Judged { offends, broken, long } =
+            self.sheet.judge(line, &field, number, &mut self.tally, &mut self.said);
+        let (chromosomes, sheet) = (counted(&self.said), &self.sheet);
+        if let Some((key, chromosomes)) = chromosomes.and_then(|n| Some((sheet.key(&field)?, n))) {
+            self.sketch.put(key, chromosomes);
         }
-        let mut long = None;
-        let digits = self.policy.numbers.significant_digits;
-        for (column, role) in self.roles.iter().enumerate() {
-            let text = field(column);
-            match role {
-                Role::Statistic
-                | Role::Fraction
-                | Role::MissingRate
-                | Role::Frequency(_)
-                | Role::GenotypeFraction(_) => {
-                    match printed::parse(text) {
-                        Some(n) => {
-                            // Short texts cannot hold many digits.
-                            if !n.whole && n.significant > digits {
-                                long.get_or_insert(column);
-                                let about = self.everything;
-                                self.tally.add(What::ExtraDigits, about, || (place(), words(text)));
-                            }
-                            broken |= *role == Role::Fraction
-                                && !(-1e-9..=1.000_1).contains(&n.value)
-                                && !self.loose(column);
-                        }
-                        None => broken |= !printed::is_missing(text) && !text.contains(&b','),
-                    }
-                }
-                Role::Place => {
-                    let whole = !text.is_empty() && text.iter().all(u8::is_ascii_digit);
-                    broken |= !whole && printed::parse(text).is_none() && !printed::is_missing(text);
-                }
-                Role::Id | Role::Label | Role::Chrom if text.len() > LONGEST_WORD => {
-                    self.tally.add(What::EncodedText, self.everything, || (place(), words(text)));
-                    offends = true;
-                }
-                _ => {}
-            }
-        }
-        if broken {
-            self.tally.add(What::Unparsed, self.everything, || (place(), words(line)));
-        }
+        let minimum = self.sheet.policy.counts.minimum;
         for (column, profile) in &mut self.profiles {
             profile.add(field(*column), number, minimum);
         }
@@ -260,31 +199,52 @@ impl SiteTable {
             code.add(field(*column), number);
         }
         if !offends && !broken {
-            self.clear += u64::from(long.is_none());
+            self.clear += u64::from(!long);
             self.kept += 1;
-            match long {
-                _ if self.copy.is_some() && !self.coded.is_empty() => self.write_rounded(line, spans),
-                Some(_) if self.copy.is_some() => self.write_rounded(line, spans),
-                _ => self.write(line),
+            if self.copy.is_some() && (long || !self.coded.is_empty()) {
+                self.write_rounded(line, spans);
+            } else {
+                self.write(line);
             }
         }
     }
 
-    /// INFO scores and the like may exceed one a little; p-values may not.
-    fn loose(&self, column: usize) -> bool {
-        let name = self.header[column].to_ascii_lowercase();
-        !name.starts_with('p')
+    /// Rows that a scout found clear: all that is left is to follow their columns.
+    fn clear_lines(&mut self, text: &[u8], report: &Report, lines: Range<usize>, first: u64, quoted: bool) {
+        let rows = lines.len() as u64;
+        self.rows += rows;
+        self.clear += rows;
+        self.kept += rows;
+        let mut at = lines.start;
+        let mut spans = std::mem::take(&mut self.spans);
+        while at < lines.end {
+            let left = (lines.end - at) as u64;
+            let idle = self.codes.iter().map(|(_, c)| c.idle()).min().unwrap_or(left).min(left);
+            if idle > 0 {
+                self.codes.iter_mut().for_each(|(_, c)| c.pass(idle));
+                at += idle as usize;
+                continue;
+            }
+            let line = report.line(text, at);
+            self.sheet.split(line, quoted, &mut spans);
+            for (column, code) in &mut self.codes {
+                let (from, length) = spans.get(*column).copied().unwrap_or_default();
+                code.add(&line[from..from + length], first + at as u64);
+            }
+            at += 1;
+        }
+        self.spans = spans;
     }
 
     /// Evidence about whole columns.
     fn close(&mut self) {
         for (column, code) in std::mem::take(&mut self.codes) {
-            code.close(&self.header[column], &mut self.tally);
+            code.close(&self.sheet.header[column], &mut self.tally);
         }
         for (column, profile) in std::mem::take(&mut self.profiles) {
-            profile.unclear(&self.header[column], &mut self.tally);
-            if profile.longest > LONGEST_WORD {
-                let about = self.tally.name(&self.header[column]);
+            profile.unclear(&self.sheet.header[column], &mut self.tally);
+            if profile.longest > sheet::LONGEST_WORD {
+                let about = self.tally.name(&self.sheet.header[column]);
                 self.tally
                     .add(What::EncodedText, about, || (String::new(), format!("{} bytes", profile.longest)));
             }
@@ -315,10 +275,34 @@ impl TextReader for SiteTable {
         Flow::More
     }
 
+    fn scout(&self) -> Option<Arc<dyn Scout>> {
+        self.scout.clone().map(|s| s as Arc<dyn Scout>)
+    }
+
+    fn scouted(&mut self, block: &Block<'_>, report: &Report) -> Flow {
+        let quoted = memchr::memchr(b'"', block.text).is_some();
+        for (profile, seen) in self.profiles.iter_mut().zip(&report.profiles) {
+            profile.1.join(seen);
+        }
+        let mut sites = report.sites.iter().peekable();
+        let mut at = 0;
+        for doubtful in report.doubtful.iter().map(|d| *d as usize).chain([report.lines()]) {
+            self.clear_lines(block.text, report, at..doubtful, block.first, quoted);
+            while let Some(site) = sites.next_if(|s| (s.line as usize) < doubtful) {
+                self.sketch.put(site.key, site.chromosomes);
+            }
+            if doubtful < report.lines() {
+                self.line(report.line(block.text, doubtful), block.first + doubtful as u64, quoted);
+            }
+            at = doubtful + 1;
+        }
+        Flow::More
+    }
+
     fn finish(mut self: Box<Self>) -> Found {
         self.learn();
         self.close();
-        let kind = kind(&self.header).to_owned();
+        let kind = kind(&self.sheet.header).to_owned();
         let mut problems = Vec::new();
         if self.rows == 0 {
             problems.push(Problem::new(ProblemKind::Malformed, "", "a header without rows"));
@@ -326,7 +310,7 @@ impl TextReader for SiteTable {
         let table = Statistics {
             rows: self.rows,
             clear: self.clear,
-            minimum: self.policy.counts.minimum,
+            minimum: self.sheet.policy.counts.minimum,
             subjects: self.subjects,
             evidence: self.tally.evidence(),
         };

@@ -3,39 +3,36 @@
 mod codes;
 mod copy;
 mod learn;
+mod scout;
+mod sheet;
 
-use super::difference;
-use super::group::{Group, Row, Said};
+use super::group::{Said, counted};
 use super::info::info_role;
 use super::plan::plan;
 use super::profile::Profile;
 use super::roles::{self, Groups, Role};
-use super::sketch::Sketch;
+use super::sketch::{self, Sketch};
 use crate::lines::{self, Block};
+use crate::readers::scout::{Report, Scout};
 use crate::readers::tally::{Tally, words};
-use crate::readers::text::scan;
-use crate::readers::{Context, Flow, Found, Sample, TextReader, printed};
+use crate::readers::{Context, Flow, Found, Sample, TextReader};
+use scout::VcfScout;
 use sekisho_policy::facts::{Part, Problem, ProblemKind, Statistics, What};
-use sekisho_policy::rules::small_frequencies::{Ploidy, safe_copies};
-use sekisho_policy::schema::Policy;
+use sekisho_policy::rules::small_frequencies::safe_copies;
+use sheet::{Fixed, NOWHERE, Sheet, columns, entries};
 use std::collections::BTreeSet;
+use std::ops::Range;
+use std::sync::Arc;
 
 /// Bytes kept back before the first row is judged.
 const LEARN_BYTES: usize = 1 << 20;
 /// Most INFO keys followed.
 const MOST_KEYS: usize = 512;
-/// Values longer than this are looked at for what is written into them.
-const LONGEST_RUN: usize = 40;
-/// Longest value of a key that is not words about the variant.
-const LONGEST_WORD: usize = 4096;
 
 /// Reads a VCF whose header names no subject.
 pub struct SitesVcf {
-    policy: Policy,
+    sheet: Sheet,
     header_done: bool,
-    keys: Vec<String>,
-    roles: Vec<Role>,
-    groups: Vec<Group>,
     said: Vec<Said>,
     names: Groups,
     planned: usize,
@@ -49,8 +46,8 @@ pub struct SitesVcf {
     held: Vec<u8>,
     held_from: u64,
     learned: bool,
+    scout: Option<Arc<VcfScout>>,
     tally: Tally,
-    everything: u32,
     rows: u64,
     clear: u64,
     kept: u64,
@@ -76,11 +73,14 @@ impl SitesVcf {
         let mut tally = Tally::default();
         let everything = tally.name("");
         Some(Self {
-            policy: context.policy.clone(),
+            sheet: Sheet {
+                policy: context.policy.clone(),
+                keys: Vec::new(),
+                roles: Vec::new(),
+                groups: Vec::new(),
+                everything,
+            },
             header_done: false,
-            keys: Vec::new(),
-            roles: Vec::new(),
-            groups: Vec::new(),
             said: Vec::new(),
             names,
             planned: 0,
@@ -95,8 +95,8 @@ impl SitesVcf {
             held: Vec::new(),
             held_from: 0,
             learned: false,
+            scout: None,
             tally,
-            everything,
             rows: 0,
             clear: 0,
             kept: 0,
@@ -108,172 +108,80 @@ impl SitesVcf {
 
     /// The number of an INFO key, with its role when it is new.
     fn key(&mut self, name: &[u8], guess: usize) -> usize {
-        if self.keys.get(guess).is_some_and(|k| k.as_bytes() == name) {
-            return guess;
-        }
-        if let Some(at) = self.keys.iter().position(|k| k.as_bytes() == name) {
+        if let Some(at) = self.sheet.known(name, guess) {
             return at;
         }
-        if self.keys.len() >= MOST_KEYS {
+        if self.sheet.keys.len() >= MOST_KEYS {
             return usize::MAX;
         }
         let role = info_role(name, &mut self.names);
-        self.keys.push(words(name));
-        self.roles.push(role);
+        self.sheet.keys.push(words(name));
+        self.sheet.roles.push(role);
         self.profiles.push(Profile::default());
-        self.keys.len() - 1
+        self.sheet.keys.len() - 1
     }
 
     fn lines(&mut self, text: &[u8], first: u64) -> Flow {
         for (at, line) in lines::split(text).enumerate() {
-            let number = first + at as u64;
-            if line.first() == Some(&b'#') {
-                if line.starts_with(b"#CHROM") {
-                    self.header_done = true;
-                    if line.split(|b| *b == b'\t').count() > 9 {
-                        return Flow::Leave;
-                    }
-                    if self.copy.is_some() {
-                        let floor = safe_copies(self.policy.counts.minimum).0;
-                        let note =
-                            format!("##sekisho_filtered=sites with minor allele count >= {floor} kept");
-                        self.write(note.as_bytes());
-                    }
-                }
-                self.write(line);
-            } else if line.is_empty() {
-                self.write(line);
-            } else {
-                self.row(line, number);
+            if self.line(line, first + at as u64) == Flow::Leave {
+                return Flow::Leave;
             }
+        }
+        Flow::More
+    }
+
+    fn line(&mut self, line: &[u8], number: u64) -> Flow {
+        if line.first() == Some(&b'#') {
+            if line.starts_with(b"#CHROM") {
+                self.header_done = true;
+                if line.split(|b| *b == b'\t').count() > 9 {
+                    return Flow::Leave;
+                }
+                if self.copy.is_some() {
+                    let floor = safe_copies(self.sheet.policy.counts.minimum).0;
+                    let note = format!("##sekisho_filtered=sites with minor allele count >= {floor} kept");
+                    self.write(note.as_bytes());
+                }
+            }
+            self.write(line);
+        } else if line.is_empty() {
+            self.write(line);
+        } else {
+            self.row(line, number);
         }
         Flow::More
     }
 
     fn row(&mut self, line: &[u8], number: u64) {
         self.rows += 1;
-        let mut fixed = [(0, 0); 8];
-        let (mut column, mut from) = (0, 0);
-        lines::each(line, b'\t', |tab| {
-            if column < 8 {
-                fixed[column] = (from, tab);
-            }
-            (from, column) = (tab + 1, column + 1);
-        });
-        if column < 8 {
-            fixed[column] = (from, line.len());
-        }
-        column += 1;
-        let field = |c: usize| &line[fixed[c].0..fixed[c].1];
-        if !self.header_done || !(8..=9).contains(&column) || printed::whole(field(1)).is_none() {
-            self.tally.add(What::Unparsed, self.everything, || (format!("line {number}"), words(line)));
+        let Some(fixed) = columns(line).filter(|_| self.header_done) else {
+            self.tally.add(What::Unparsed, self.sheet.everything, || (format!("line {number}"), words(line)));
             return;
-        }
-        self.values.clear();
-        self.values.resize(self.keys.len(), (usize::MAX, 0));
-        let info_from = fixed[7].0;
-        let info = field(7);
-        let (mut start, mut guess, mut equals) = (0, 0, None);
-        for end in 0..=info.len() {
-            match info.get(end) {
-                Some(b'=') if equals.is_none() => equals = Some(end),
-                Some(b';') | None => {
-                    let name = &info[start..equals.unwrap_or(end)];
-                    if equals.is_none() {
-                        self.codes.flag(name);
-                    } else {
-                        let key = self.key(name, guess);
-                        guess = key.wrapping_add(1);
-                        if key != usize::MAX {
-                            if key >= self.values.len() {
-                                self.values.resize(self.keys.len(), (usize::MAX, 0));
-                            }
-                            self.values[key] = (info_from + start + name.len() + 1, info_from + end);
-                        } else {
-                            self.tally.add(What::Unparsed, self.everything, || {
-                                (format!("line {number}"), "too many INFO keys".into())
-                            });
-                        }
-                    }
-                    (start, equals) = (end + 1, None);
-                }
-                _ => {}
-            }
-        }
-        if self.planned != self.keys.len() {
+        };
+        let values = self.values(line, &fixed, number);
+        if self.planned != self.sheet.keys.len() {
             self.replan();
         }
-        let values = std::mem::take(&mut self.values);
-        let value = |key: usize| match values.get(key) {
-            Some((from, to)) if *from != usize::MAX => &line[*from..*to],
-            _ => b".".as_slice(),
-        };
-        let place = || format!("line {number} ({}:{} {})", words(field(0)), words(field(1)), words(field(2)));
-        let row = Row {
-            fields: &value,
-            ploidy: Ploidy::of_chromosome(field(0)),
-            place: &place,
-            slashes_are_alleles: false,
-        };
-        let (offends, broken) =
-            difference::row(&self.groups, &row, &self.policy, &mut self.tally, &mut self.said);
-        if let Some((_, alleles)) = self.said.first().and_then(|s| s.counted).filter(|(_, a)| a.is_exact()) {
-            self.sketch.add(field(2), field(0), field(1), alleles.low.0);
+        let judged = self.sheet.judge(line, &fixed, &values, number, &mut self.tally, &mut self.said);
+        let field = |c: usize| &line[fixed[c].0..fixed[c].1];
+        let site = counted(&self.said).and_then(|n| Some((sketch::key(field(2), field(0), field(1))?, n)));
+        if let Some((key, chromosomes)) = site {
+            self.sketch.put(key, chromosomes);
         }
-        let digits = self.policy.numbers.significant_digits;
-        let surplus = |text: &[u8]| {
-            // A point stands among them.
-            text.len() > digits as usize + 1
-                && text
-                    .split(|b| *b == b',')
-                    .filter_map(printed::parse)
-                    .any(|n| !n.whole && n.significant > digits)
-        };
-        let mut long = surplus(field(5));
-        for (key, role) in self.roles.iter().enumerate() {
-            let (from, to) = values.get(key).copied().unwrap_or((usize::MAX, 0));
-            self.codes.value(key, &self.keys[key], *role, value(key), number);
-            if from == usize::MAX {
-                continue;
-            }
-            long |= !matches!(role, Role::Label) && surplus(&line[from..to]);
-            if *role == Role::Unknown {
+        for (key, profile) in self.profiles.iter_mut().enumerate() {
+            if self.sheet.roles[key] == Role::Unknown && values[key] != NOWHERE {
+                let (from, to) = values[key];
                 for part in line[from..to].split(|b| *b == b',') {
-                    self.profiles[key].add(part, number, self.policy.counts.minimum);
+                    profile.add(part, number, self.sheet.policy.counts.minimum);
                 }
             }
-            let value = &line[from..to];
-            if value.len() > LONGEST_RUN {
-                if *role == Role::Unknown {
-                    scan::encoded(value, number, self.everything, &mut self.tally);
-                } else if scan::digits(value) {
-                    self.tally.add(What::EncodedText, self.everything, || (place(), words(value)));
-                }
-            }
-            if to - from > LONGEST_WORD {
-                self.tally.add(What::EncodedText, self.everything, || (place(), words(&line[from..to])));
-            }
         }
-        for column in [2, 5, 6] {
-            if field(column).len() > LONGEST_RUN {
-                scan::encoded(field(column), number, self.everything, &mut self.tally);
-            }
-        }
-        if fixed[2].1 - fixed[2].0 > LONGEST_WORD || fixed[6].1 - fixed[6].0 > LONGEST_WORD {
-            self.tally.add(What::EncodedText, self.everything, || (place(), String::new()));
-        }
-        if broken {
-            self.tally.add(What::Unparsed, self.everything, || (place(), words(info)));
-        }
-        if long {
-            self.tally.add(What::ExtraDigits, self.everything, || (place(), words(info)));
-        }
-        self.codes.record(field(2), field(5), field(6), number);
+        self.follow(line, &fixed, &values, number);
         self.values = values;
-        if !offends && !broken {
-            self.clear += u64::from(!long);
+        if !judged.offends && !judged.broken {
+            self.clear += u64::from(!judged.long);
             self.kept += 1;
-            if self.left_out.is_empty() && self.coded.is_empty() && !long {
+            if self.left_out.is_empty() && self.coded.is_empty() && !judged.long {
                 self.write(line);
             } else {
                 self.write_without(line, &fixed);
@@ -281,10 +189,88 @@ impl SitesVcf {
         }
     }
 
+    /// Where the values of a record stand, by key; keys and flags that are new are remembered.
+    fn values(&mut self, line: &[u8], fixed: &Fixed, number: u64) -> Vec<(usize, usize)> {
+        let mut values = std::mem::take(&mut self.values);
+        values.clear();
+        values.resize(self.sheet.keys.len(), NOWHERE);
+        let mut guess = 0;
+        entries(line, fixed[7], |name, place| {
+            let Some(place) = place else {
+                self.codes.flag(name);
+                return;
+            };
+            let key = self.key(name, guess);
+            guess = key.wrapping_add(1);
+            if key == usize::MAX {
+                self.tally.add(What::Unparsed, self.sheet.everything, || {
+                    (format!("line {number}"), "too many INFO keys".into())
+                });
+                return;
+            }
+            if key >= values.len() {
+                values.resize(self.sheet.keys.len(), NOWHERE);
+            }
+            values[key] = place;
+        });
+        values
+    }
+
+    /// Follows what the columns and keys hold from record to record.
+    fn follow(&mut self, line: &[u8], fixed: &Fixed, values: &[(usize, usize)], number: u64) {
+        let field = |c: usize| &line[fixed[c].0..fixed[c].1];
+        for (key, role) in self.sheet.roles.iter().enumerate() {
+            let value = match values.get(key) {
+                Some((from, to)) if *from != usize::MAX => &line[*from..*to],
+                _ => b".".as_slice(),
+            };
+            self.codes.value(key, &self.sheet.keys[key], *role, value, number);
+        }
+        self.codes.record(field(2), field(5), field(6), number);
+    }
+
+    /// Records that a scout found clear: all that is left is to follow them.
+    fn clear_lines(&mut self, text: &[u8], report: &Report, lines: Range<usize>, first: u64) {
+        let rows = lines.len() as u64;
+        self.rows += rows;
+        self.clear += rows;
+        self.kept += rows;
+        let mut at = lines.start;
+        while at < lines.end {
+            let idle = self.codes.idle().min((lines.end - at) as u64);
+            if idle > 0 {
+                self.codes.pass(idle);
+                at += idle as usize;
+                continue;
+            }
+            let (line, number) = (report.line(text, at), first + at as u64);
+            if let Some(fixed) = columns(line) {
+                let values = self.values(line, &fixed, number);
+                self.follow(line, &fixed, &values, number);
+                self.values = values;
+            }
+            at += 1;
+        }
+    }
+
+    /// How much was learned: keys and flags.
+    fn known(&self) -> usize {
+        self.sheet.keys.len() + self.codes.flags()
+    }
+
+    /// Sends a scout who knows what is known now.
+    fn brief(&mut self) {
+        let known = self.known();
+        if self.header_done && self.learned && self.scout.as_ref().is_none_or(|s| s.learned != known) {
+            let scout = VcfScout::new(&self.sheet, self.codes.names(), known, self.sketch.bar());
+            self.scout = Some(Arc::new(scout));
+        }
+    }
+
     /// Groups for the keys met so far.
     fn replan(&mut self) {
-        let mut fresh = plan(&self.keys, &self.roles, &self.names, &mut self.tally);
-        for (old, new) in self.groups.iter().zip(&mut fresh) {
+        let mut fresh = plan(&self.sheet.keys, &self.sheet.roles, &self.names, &mut self.tally);
+        for (old, new) in self.sheet.groups.iter().zip(&mut fresh) {
             new.declared = old.declared;
             new.inferred = old.inferred;
             new.fewest = old.fewest;
@@ -292,15 +278,15 @@ impl SitesVcf {
                 *rounding = old.columns.frequencies.iter().find(|(c, _)| c == column).and_then(|(_, r)| *r);
             }
         }
-        self.groups = fresh;
-        self.planned = self.keys.len();
+        self.sheet.groups = fresh;
+        self.planned = self.sheet.keys.len();
     }
 
     fn close(&mut self) {
         let codes = std::mem::replace(&mut self.codes, codes::Codes::new());
-        codes.close(&self.keys, &mut self.tally);
+        codes.close(&self.sheet.keys, &mut self.tally);
         for (key, profile) in std::mem::take(&mut self.profiles).into_iter().enumerate() {
-            profile.unclear(&self.keys[key], &mut self.tally);
+            profile.unclear(&self.sheet.keys[key], &mut self.tally);
         }
     }
 }
@@ -312,7 +298,9 @@ impl TextReader for SitesVcf {
 
     fn block(&mut self, block: &Block<'_>) -> Flow {
         if self.learned {
-            return self.lines(block.text, block.first);
+            let flow = self.lines(block.text, block.first);
+            self.brief();
+            return flow;
         }
         if self.held.is_empty() {
             self.held_from = block.first;
@@ -328,7 +316,41 @@ impl TextReader for SitesVcf {
                 return Flow::Leave;
             }
         }
-        if self.held.len() >= LEARN_BYTES { self.learn() } else { Flow::More }
+        if self.held.len() < LEARN_BYTES {
+            return Flow::More;
+        }
+        let flow = self.learn();
+        self.brief();
+        flow
+    }
+
+    fn scout(&self) -> Option<Arc<dyn Scout>> {
+        self.scout.clone().map(|s| s as Arc<dyn Scout>)
+    }
+
+    fn scouted(&mut self, block: &Block<'_>, report: &Report) -> Flow {
+        if report.learned != self.known() || report.unfamiliar {
+            return self.block(block);
+        }
+        let mut sites = report.sites.iter().peekable();
+        let mut at = 0;
+        for doubtful in report.doubtful.iter().map(|d| *d as usize).chain([report.lines()]) {
+            self.clear_lines(block.text, report, at..doubtful, block.first);
+            while let Some(site) = sites.next_if(|s| (s.line as usize) < doubtful) {
+                self.sketch.put(site.key, site.chromosomes);
+            }
+            if doubtful < report.lines() {
+                let line = report.line(block.text, doubtful);
+                if self.line(line, block.first + doubtful as u64) == Flow::Leave {
+                    return Flow::Leave;
+                }
+            }
+            at = doubtful + 1;
+        }
+        let unexplained =
+            self.sheet.roles.iter().zip(&mut self.profiles).filter(|(r, _)| **r == Role::Unknown);
+        unexplained.zip(&report.profiles).for_each(|((_, profile), seen)| profile.join(seen));
+        Flow::More
     }
 
     fn finish(mut self: Box<Self>) -> Found {
@@ -345,8 +367,8 @@ impl TextReader for SitesVcf {
         let table = Statistics {
             rows: self.rows,
             clear: self.clear,
-            minimum: self.policy.counts.minimum,
-            subjects: if self.keys.iter().any(|k| k == "AN") {
+            minimum: self.sheet.policy.counts.minimum,
+            subjects: if self.sheet.keys.iter().any(|k| k == "AN") {
                 "AN in every record".into()
             } else {
                 String::new()

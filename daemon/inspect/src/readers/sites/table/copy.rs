@@ -23,11 +23,11 @@ impl SiteTable {
         if self.kept == 0 || unfixable.iter().any(|w| self.tally.number(*w) > 0) {
             return None;
         }
-        let floor = safe_copies(self.policy.counts.minimum).0;
+        let floor = safe_copies(self.sheet.policy.counts.minimum).0;
         let (kept, rows) = (grouped(self.kept), grouped(self.rows));
         let (mut en, mut ja) = also_left_out(&self.tally);
         if !self.coded.is_empty() {
-            let names: Vec<&str> = self.coded.iter().map(|c| self.header[*c].as_str()).collect();
+            let names: Vec<&str> = self.coded.iter().map(|c| self.sheet.header[*c].as_str()).collect();
             en += &format!("; columns emptied: {}", names.join(", "));
             ja += &format!("。空にした列: {}", names.join(", "));
         }
@@ -39,8 +39,9 @@ impl SiteTable {
 
     /// Empties these columns in the copy.
     pub fn without(&mut self, coded: &[String]) {
-        self.coded =
-            (0..self.header.len()).filter(|c| coded.iter().any(|name| *name == self.header[*c])).collect();
+        self.coded = (0..self.sheet.header.len())
+            .filter(|c| coded.iter().any(|name| *name == self.sheet.header[*c]))
+            .collect();
     }
 
     pub(super) fn write(&mut self, line: &[u8]) {
@@ -51,10 +52,10 @@ impl SiteTable {
     }
 
     pub(super) fn write_rounded(&mut self, line: &[u8], spans: &[(usize, usize)]) {
-        let digits = self.policy.numbers.significant_digits;
+        let digits = self.sheet.policy.numbers.significant_digits;
         let Some(copy) = &mut self.copy else { return };
         let mut from = 0;
-        for (column, ((start, length), role)) in spans.iter().zip(&self.roles).enumerate() {
+        for (column, ((start, length), role)) in spans.iter().zip(&self.sheet.roles).enumerate() {
             let text = &line[*start..start + length];
             if self.coded.contains(&column) {
                 copy.extend_from_slice(&line[from..*start]);

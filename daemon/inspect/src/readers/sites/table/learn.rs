@@ -2,6 +2,7 @@
 //! and how many chromosomes they are of.
 
 use super::SiteTable;
+use super::scout::TableScout;
 use crate::lines;
 use crate::readers::code::{Code, Look};
 use crate::readers::printed;
@@ -12,6 +13,7 @@ use crate::readers::sites::roles::Role;
 use sekisho_policy::facts::What;
 use sekisho_policy::implied::{self, Rounding};
 use sekisho_policy::numbers::grouped;
+use std::sync::Arc;
 
 impl SiteTable {
     /// Learns from the rows held back, then judges them.
@@ -21,17 +23,18 @@ impl SiteTable {
         }
         self.learned = true;
         let held = std::mem::take(&mut self.held);
-        let columns = self.header.len();
+        let columns = self.sheet.header.len();
         let mut samples: Vec<Vec<(f64, u32)>> = vec![Vec::new(); columns];
         let mut shapes = vec![Profile::default(); columns];
         let mut constant: Vec<Option<Option<u64>>> = vec![None; columns];
         for (at, line) in lines::split(&held).enumerate() {
             let number = self.held_from + at as u64;
-            if number < self.data_from || line.is_empty() || self.delimiter.count(line) != columns {
+            if number < self.sheet.data_from || line.is_empty() || self.sheet.delimiter.count(line) != columns
+            {
                 continue;
             }
-            for (column, text) in self.delimiter.fields(line).enumerate() {
-                shapes[column].add(text, number, self.policy.counts.minimum);
+            for (column, text) in self.sheet.delimiter.fields(line).enumerate() {
+                shapes[column].add(text, number, self.sheet.policy.counts.minimum);
                 let whole = printed::count(text);
                 let seen = constant[column].get_or_insert(whole);
                 if *seen != whole {
@@ -47,21 +50,30 @@ impl SiteTable {
         self.doubt(&shapes, &samples, &constant);
         self.denominators(&samples, &constant);
         self.profiles = (0..columns)
-            .filter(|c| self.roles[*c] == Role::Unknown)
+            .filter(|c| self.sheet.roles[*c] == Role::Unknown)
             .map(|c| (c, Profile::default()))
             .collect();
-        let directions = self.header.iter().any(|h| h.eq_ignore_ascii_case("direction"));
+        let directions = self.sheet.header.iter().any(|h| h.eq_ignore_ascii_case("direction"));
         self.codes = (0..columns)
-            .filter_map(|c| look(self.roles[c], &self.header[c], directions).map(|l| (c, Code::new(l))))
+            .filter_map(|c| {
+                look(self.sheet.roles[c], &self.sheet.header[c], directions).map(|l| (c, Code::new(l)))
+            })
             .collect();
+        self.scout = Some(Arc::new(TableScout::new(&self.sheet, &self.profiles, self.sketch.bar())));
         let from = self.held_from;
         self.lines(&held, from);
     }
 
+    /// Learns from what was read so far.
+    #[cfg(test)]
+    pub fn learn_now(&mut self) {
+        self.learn();
+    }
+
     /// Roles by value: a name does not excuse values that are something else.
     fn doubt(&mut self, shapes: &[Profile], samples: &[Vec<(f64, u32)>], constant: &[Option<Option<u64>>]) {
-        let stated: Vec<u64> = (0..self.roles.len())
-            .filter_map(|c| match self.roles[c] {
+        let stated: Vec<u64> = (0..self.sheet.roles.len())
+            .filter_map(|c| match self.sheet.roles[c] {
                 Role::Alleles(_) => constant[c].flatten(),
                 Role::Subjects(_) => constant[c].flatten().map(|n| n.saturating_mul(2)),
                 _ => None,
@@ -74,10 +86,10 @@ impl SiteTable {
             let counts = shape.may_be_counts()
                 && shape.whole == shape.present
                 && (shape.small_above_one > 0 || values >= 20);
-            let disguised = match self.roles[column] {
+            let disguised = match self.sheet.roles[column] {
                 Role::Statistic => counts,
                 // Fractions that share a denominator are frequencies, whatever their name.
-                Role::Fraction if !is_permutation(&self.header[column]) => {
+                Role::Fraction if !is_permutation(&self.sheet.header[column]) => {
                     let sample = &samples[column];
                     shape.small_above_one > 0
                         || Rounding::of_column(sample).is_some_and(|r| {
@@ -102,32 +114,32 @@ impl SiteTable {
             };
             // Errors codes and the like: words or nothing.
             if disguised {
-                self.roles[column] = Role::Unknown;
+                self.sheet.roles[column] = Role::Unknown;
             }
         }
         // Without any named frequency, columns of fractions are taken for what a declared number makes of them.
-        let named = self.groups.iter().any(|g| g.needs_subjects() || !g.columns.copies.is_empty());
+        let named = self.sheet.groups.iter().any(|g| g.needs_subjects() || !g.columns.copies.is_empty());
         if !named && self.declared.is_some() {
             for (column, shape) in shapes.iter().enumerate() {
-                if self.roles[column] == Role::Unknown && shape.may_be_fractions() {
-                    let about = self.tally.name(&self.header[column]);
+                if self.sheet.roles[column] == Role::Unknown && shape.may_be_fractions() {
+                    let about = self.tally.name(&self.sheet.header[column]);
                     let mut group = Group { about, declared: self.declared, ..Group::default() };
                     group.columns.frequencies.push((column, None));
-                    self.groups.push(group);
-                    self.roles[column] = Role::Frequency(u32::MAX);
+                    self.sheet.groups.push(group);
+                    self.sheet.roles[column] = Role::Frequency(u32::MAX);
                 }
             }
         }
     }
 
     fn denominators(&mut self, samples: &[Vec<(f64, u32)>], constant: &[Option<Option<u64>>]) {
-        let mut groups = std::mem::take(&mut self.groups);
+        let mut groups = std::mem::take(&mut self.sheet.groups);
         for (at, group) in groups.iter_mut().enumerate() {
             for (column, rounding) in group.columns.frequencies.iter_mut().chain(&mut group.columns.fractions)
             {
                 *rounding = Rounding::of_column(&samples[*column]);
             }
-            let name = word_of(&self.header, group);
+            let name = word_of(&self.sheet.header, group);
             if group.declared.is_none() {
                 group.declared =
                     self.declared_groups.get(&name).copied().or(if at == 0 { self.declared } else { None });
@@ -172,7 +184,7 @@ impl SiteTable {
                 && group.declared.is_none()
             {
                 let names: Vec<&str> =
-                    group.columns.frequencies.iter().map(|(c, _)| self.header[*c].as_str()).collect();
+                    group.columns.frequencies.iter().map(|(c, _)| self.sheet.header[*c].as_str()).collect();
                 let value = names.join(", ");
                 // Copies beside the fraction are judged by themselves; the group is still unknown.
                 self.tally.add(What::UnknownSubjects, about, || (String::new(), value));
@@ -188,11 +200,11 @@ impl SiteTable {
         }
         // Effects and p-values are statistics about people, too: about how many must be known.
         if self.tally.number(What::UnknownSubjects) == 0 && !groups.iter().any(Group::is_numbered) {
-            self.tally.add(What::UnknownSubjects, self.everything, || {
+            self.tally.add(What::UnknownSubjects, self.sheet.everything, || {
                 (String::new(), "no number of subjects".into())
             });
         }
-        self.groups = groups;
+        self.sheet.groups = groups;
     }
 }
 

@@ -39,6 +39,35 @@ impl Codes {
         }
     }
 
+    /// Names of the flags met so far.
+    pub fn names(&self) -> Vec<Vec<u8>> {
+        self.flags.iter().map(|(name, _)| name.clone()).collect()
+    }
+
+    /// How many there are.
+    pub fn flags(&self) -> usize {
+        self.flags.len()
+    }
+
+    /// How many of the next records are not looked at.
+    pub fn idle(&self) -> u64 {
+        let keys = self.keys.iter().flatten();
+        let all =
+            [&self.quality, &self.filter].into_iter().chain(keys).chain(self.flags.iter().map(|(_, c)| c));
+        all.map(Code::idle).min().unwrap_or(0)
+    }
+
+    /// Passes over records that are not looked at: at most as many as [`Codes::idle`] says.
+    pub fn pass(&mut self, records: u64) {
+        let keys = self.keys.iter_mut().flatten();
+        let flags = self.flags.iter_mut().map(|(_, c)| c);
+        [&mut self.quality, &mut self.filter]
+            .into_iter()
+            .chain(keys)
+            .chain(flags)
+            .for_each(|c| c.pass(records));
+    }
+
     /// The record ends: its id, QUAL and FILTER.
     pub fn record(&mut self, id: &[u8], quality: &[u8], filter: &[u8], line: u64) {
         self.quality.add(quality, line);

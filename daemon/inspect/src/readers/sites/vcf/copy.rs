@@ -19,9 +19,9 @@ impl SitesVcf {
         if self.kept == 0 || self.tally.number(What::SubjectsRefuted) > 0 {
             return None;
         }
-        let floor = safe_copies(self.policy.counts.minimum).0;
+        let floor = safe_copies(self.sheet.policy.counts.minimum).0;
         let (kept, rows) = (grouped(self.kept), grouped(self.rows));
-        let names: Vec<&str> = self.left_out.iter().map(|k| self.keys[*k].as_str()).collect();
+        let names: Vec<&str> = self.left_out.iter().map(|k| self.sheet.keys[*k].as_str()).collect();
         let also = also_left_out(&self.tally);
         let (mut en, mut ja) = (
             format!("sites with minor allele count ≥ {floor} kept: {kept} of {rows}{}", also.0),
@@ -54,7 +54,7 @@ impl SitesVcf {
     /// The line without the columns and INFO keys that cannot be judged, surplus digits rounded away.
     pub(super) fn write_without(&mut self, line: &[u8], fixed: &[(usize, usize); 8]) {
         let Some(copy) = &mut self.copy else { return };
-        let digits = self.policy.numbers.significant_digits;
+        let digits = self.sheet.policy.numbers.significant_digits;
         let coded = |name: &[u8]| self.coded.iter().any(|c| c.as_bytes() == name);
         let mut from = 0;
         for (column, name) in [(5, b"QUAL".as_slice()), (6, b"FILTER")] {
@@ -73,7 +73,7 @@ impl SitesVcf {
         for entry in line[start..end].split(|b| *b == b';') {
             let equals = memchr::memchr(b'=', entry).unwrap_or(entry.len());
             let name = &entry[..equals];
-            if coded(name) || self.left_out.iter().any(|k| self.keys[*k].as_bytes() == name) {
+            if coded(name) || self.left_out.iter().any(|k| self.sheet.keys[*k].as_bytes() == name) {
                 continue;
             }
             if copy.len() > before {

@@ -27,8 +27,8 @@ impl SitesVcf {
                 if key == usize::MAX {
                     continue;
                 }
-                samples.resize(self.keys.len().max(samples.len()), Vec::new());
-                if matches!(self.roles[key], Role::Frequency(_)) {
+                samples.resize(self.sheet.keys.len().max(samples.len()), Vec::new());
+                if matches!(self.sheet.roles[key], Role::Frequency(_)) {
                     for part in entry[equals + 1..].split(|b| *b == b',') {
                         if let Some(n) = printed::parse(part).filter(|n| (0.0..=1.0).contains(&n.value)) {
                             samples[key].push((n.value, n.decimals));
@@ -37,21 +37,29 @@ impl SitesVcf {
                 }
             }
         }
-        samples.resize(self.keys.len(), Vec::new());
+        samples.resize(self.sheet.keys.len(), Vec::new());
         self.replan();
         self.denominators(&samples);
         if self.copy.is_some() {
-            self.left_out.extend((0..self.keys.len()).filter(|k| self.roles[*k] == Role::Unknown));
+            self.left_out
+                .extend((0..self.sheet.keys.len()).filter(|k| self.sheet.roles[*k] == Role::Unknown));
         }
         let from = self.held_from;
         self.lines(&held, from)
     }
 
+    /// Learns from what was read so far, and sends a scout.
+    #[cfg(test)]
+    pub fn learn_now(&mut self) {
+        self.learn();
+        self.brief();
+    }
+
     fn denominators(&mut self, samples: &[Vec<(f64, u32)>]) {
         let numbered = |g: &Group| g.columns.alleles.is_some() || g.columns.subjects.is_some();
-        let everybody = self.groups.first().is_some_and(numbered);
+        let everybody = self.sheet.groups.first().is_some_and(numbered);
         let mut silent = Vec::new();
-        for (at, group) in self.groups.iter_mut().enumerate() {
+        for (at, group) in self.sheet.groups.iter_mut().enumerate() {
             for (column, rounding) in &mut group.columns.frequencies {
                 *rounding = Rounding::of_column(&samples[*column]);
             }
@@ -68,19 +76,20 @@ impl SitesVcf {
             group.settle_fewest(samples, numbered(group));
             let known = numbered(group) || group.declared.is_some() || group.inferred.is_some();
             let unknown = group.needs_subjects() && !known && group.columns.copies.is_empty();
-            if unknown && !(everybody && everybody_suffices(group, samples, &self.policy)) {
+            if unknown && !(everybody && everybody_suffices(group, samples, &self.sheet.policy)) {
                 silent.push(at);
             }
         }
         for at in silent {
-            let columns: Vec<usize> = self.groups[at].columns.frequencies.iter().map(|(c, _)| *c).collect();
+            let columns: Vec<usize> =
+                self.sheet.groups[at].columns.frequencies.iter().map(|(c, _)| *c).collect();
             if self.copy.is_some() {
                 self.left_out.extend(columns);
-                self.groups[at].columns.frequencies.clear();
+                self.sheet.groups[at].columns.frequencies.clear();
             } else {
-                let names: Vec<&str> = columns.iter().map(|c| self.keys[*c].as_str()).collect();
+                let names: Vec<&str> = columns.iter().map(|c| self.sheet.keys[*c].as_str()).collect();
                 let value = names.join(", ");
-                self.tally.add(What::UnknownSubjects, self.groups[at].about, || (String::new(), value));
+                self.tally.add(What::UnknownSubjects, self.sheet.groups[at].about, || (String::new(), value));
             }
         }
     }

@@ -1,0 +1,57 @@
+//! Looking ahead at blocks of lines, on any thread: which of them say nothing that anybody must judge.
+//!
+//! Invariants:
+//! - **A scout changes nothing.** Its report is a function of the block and of what the reader had learned when the scout
+//!   set out; if the reader has learned more since, the report is not used.
+//! - **What is clear would have added nothing**: no evidence, no problem. Everything else is read by the reader itself, in
+//!   order. So findings are the same with any number of threads, and with none.
+
+use super::sites::profile::Profile;
+use crate::lines::split;
+
+/// Looks at blocks of whole lines.
+pub trait Scout: Send + Sync {
+    /// Looks at the lines of `text`, the first of which is line `first`.
+    fn look(&self, text: &[u8], first: u64) -> Report;
+}
+
+/// What a scout saw.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// How much the reader had learned.
+    pub learned: usize,
+    /// Some lines hold what the reader has never met.
+    pub unfamiliar: bool,
+    /// Ends of lines: their line feeds, or the end of the text.
+    pub ends: Vec<u32>,
+    /// Lines that the reader must read, in order.
+    pub doubtful: Vec<u32>,
+    /// Sites of clear lines that may be of the sample that is kept, in order.
+    pub sites: Vec<Seen>,
+    /// What unexplained columns hold in clear lines, in the reader's order.
+    pub profiles: Vec<Profile>,
+}
+
+/// A site that may be kept.
+#[derive(Debug, Clone, Copy)]
+pub struct Seen {
+    /// Its line in the block, from 0.
+    pub line: u32,
+    /// Its hash.
+    pub key: u64,
+    /// Chromosomes looked at.
+    pub chromosomes: u64,
+}
+
+impl Report {
+    /// Number of lines.
+    pub fn lines(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// A line of the text, without line feed and carriage return.
+    pub fn line<'a>(&self, text: &'a [u8], at: usize) -> &'a [u8] {
+        let from = at.checked_sub(1).map_or(0, |before| self.ends[before] as usize + 1);
+        split(&text[from..]).next().unwrap_or_default()
+    }
+}
