@@ -10,6 +10,7 @@ pub fn coverage(c: &Coverage) -> (String, String) {
         "sites" => "部位",
         _ => "件",
     };
+    let unit = if c.rows == 1 { c.unit.strip_suffix('s').unwrap_or(&c.unit) } else { &c.unit };
     if c.stopped_at_proof {
         return (
             format!(
@@ -17,7 +18,7 @@ pub fn coverage(c: &Coverage) -> (String, String) {
                 grouped(c.read),
                 grouped(c.of),
                 grouped(c.rows),
-                c.unit
+                unit
             ),
             format!(
                 "禁止が確定したため {} / {} バイト、{} {unit_ja}で読み取りを終了",
@@ -28,7 +29,7 @@ pub fn coverage(c: &Coverage) -> (String, String) {
         );
     }
     let (rows_en, rows_ja) = if c.rows > 0 {
-        (format!(", {} {}", grouped(c.rows), c.unit), format!("、{} {unit_ja}", grouped(c.rows)))
+        (format!(", {} {unit}", grouped(c.rows)), format!("、{} {unit_ja}", grouped(c.rows)))
     } else {
         (String::new(), String::new())
     };

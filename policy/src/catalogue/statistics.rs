@@ -5,6 +5,26 @@ use crate::facts::{Evidence, Statistics, What};
 
 /// What a piece of evidence says.
 pub fn evidence(table: &Statistics, found: &Evidence) -> Words {
+    let words = words(table, found);
+    Words { en: agreed(found.number, &words.en), ..words }
+}
+
+/// `[one|more]` is the first for one, the second for any other number.
+fn agreed(number: u64, text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, behind)) = rest.split_once('[')
+        && let Some((one, behind)) = behind.split_once('|')
+        && let Some((more, behind)) = behind.split_once(']')
+    {
+        out.push_str(before);
+        out.push_str(if number == 1 { one } else { more });
+        rest = behind;
+    }
+    out + rest
+}
+
+fn words(table: &Statistics, found: &Evidence) -> Words {
     let n = grouped(found.number);
     let of = grouped(table.rows);
     let min = table.minimum;
@@ -14,7 +34,7 @@ pub fn evidence(table: &Statistics, found: &Evidence) -> Words {
     let copy_ja = "除外済みの写しを作成してください: sekisho check --fix DIR";
     match found.what {
         What::FewSubjects => Words::new(
-            format!("{n} of {of} sites were looked at in fewer than {min} subjects"),
+            format!("{n} of {of} sites [was|were] looked at in fewer than {min} subjects"),
             format!("leave these sites out, or {copy}"),
             format!("{of} 部位中 {n} 部位で対象者が {min} 人未満です"),
             copy_ja,
@@ -28,31 +48,31 @@ pub fn evidence(table: &Statistics, found: &Evidence) -> Words {
             format!("対象者数を明記するか、{copy_ja}"),
         ),
         What::FewCarriers => Words::new(
-            format!("{n} of {of} sites have an allele carried by 1 to {few} subjects"),
+            format!("{n} of {of} sites [has|have] an allele carried by 1 to {few} subjects"),
             format!("keep sites whose both alleles have at least {floor} copies; {copy}"),
             format!("{of} 部位中 {n} 部位でアレルの保有者が 1～{few} 人です"),
             format!("両アレルとも {floor} 本以上の部位だけを残してください。{copy_ja}"),
         ),
         What::MaybeFewCarriers => Words::new(
-            format!("{n} of {of} sites have an allele whose carriers may be fewer than {min}"),
+            format!("{n} of {of} sites [has|have] an allele whose carriers may be fewer than {min}"),
             format!("keep sites whose both alleles have at least {floor} copies; {copy}"),
             format!("{of} 部位中 {n} 部位でアレルの保有者が {min} 人未満の可能性があります"),
             format!("両アレルとも {floor} 本以上の部位だけを残してください。{copy_ja}"),
         ),
         What::NoCarriers => Words::new(
-            format!("{n} of {of} sites have an allele that nobody carries"),
+            format!("{n} of {of} sites [has|have] an allele that nobody carries"),
             format!("leave monomorphic sites out; {copy}"),
             format!("{of} 部位中 {n} 部位で保有者のいないアレルがあります"),
             format!("単型の部位を除いてください。{copy_ja}"),
         ),
         What::SmallGenotype => Words::new(
-            format!("{n} genotype counts are 1 to {few} subjects"),
+            format!("{n} genotype [count is|counts are] 1 to {few} subjects"),
             format!("leave these sites out, or {copy}"),
             format!("遺伝型の人数が 1～{few} 人の箇所が {n} あります"),
             copy_ja,
         ),
         What::NoGenotype => Words::new(
-            format!("{n} genotype counts are zero"),
+            format!("{n} genotype [count is|counts are] zero"),
             "have the officer judge whether the zeros say something about the group",
             format!("遺伝型の人数が 0 の箇所が {n} あります"),
             "0 が集団について何かを示すか、審査担当者の判断を仰いでください",
@@ -76,31 +96,33 @@ pub fn evidence(table: &Statistics, found: &Evidence) -> Words {
             "内容を表す列名にするか、request.toml で群を申告してください",
         ),
         What::SmallCount => Words::new(
-            format!("{n} counts of 1 to {few} subjects"),
+            format!("{n} [count|counts] of 1 to {few} subjects"),
             "merge categories, or take the suppressed copy: sekisho check --fix DIR",
             format!("1～{few} 人の度数が {n} 箇所あります"),
             "区分を併合するか、秘匿済みの写しを作成してください: sekisho check --fix DIR",
         ),
         What::ZeroCount => Words::new(
-            format!("{n} counts of zero"),
+            format!("{n} [count|counts] of zero"),
             "have the officer judge whether a zero says something about everybody in its group",
             format!("0 人の度数が {n} 箇所あります"),
             "0 がその群の全員について何かを示さないか、審査担当者の判断を仰いでください",
         ),
         What::DerivedCount => Words::new(
-            format!("{n} counts of 1 to {few} subjects follow from totals and the other cells"),
+            format!(
+                "{n} [count|counts] of 1 to {few} subjects [follows|follow] from totals and the other cells"
+            ),
             "hide a second cell in the same row and column, or take the suppressed copy: sekisho check --fix DIR",
             format!("合計と他のセルから 1～{few} 人と分かる度数が {n} 箇所あります"),
             "同じ行と列でもう一つのセルを秘匿するか、秘匿済みの写しを作成してください: sekisho check --fix DIR",
         ),
         What::ImpliedCount => Words::new(
-            format!("{n} percentages give counts of 1 to {few} subjects"),
+            format!("{n} [percentage gives a count|percentages give counts] of 1 to {few} subjects"),
             "merge categories or leave these percentages out",
             format!("割合から 1～{few} 人と分かる箇所が {n} あります"),
             "区分を併合するか、その割合を除いてください",
         ),
         What::MaybeImpliedCount => Words::new(
-            format!("{n} percentages may stand for fewer than {min} subjects"),
+            format!("{n} [percentage|percentages] may stand for fewer than {min} subjects"),
             "print the counts beside the percentages",
             format!("{min} 人未満かもしれない割合が {n} 箇所あります"),
             "割合の横に人数を明記してください",
@@ -112,14 +134,14 @@ pub fn evidence(table: &Statistics, found: &Evidence) -> Words {
             "表を分けるか、合計を除いてください",
         ),
         What::SubjectRows => Words::new(
-            format!("one row a subject: {n} rows"),
+            format!("one row a subject: {n} [row|rows]"),
             "release a summary over groups of subjects instead of the rows",
             format!("一人一行のデータです（{n} 行）"),
             "行そのものではなく、群ごとの集計を提出してください",
         ),
         What::UnclearCounts => Words::new(
             format!(
-                "{n} whole numbers of 1 to {few} in a column that no name explains; they may be counts of subjects"
+                "{n} whole [number|numbers] of 1 to {few} in a column that no name explains; [it may be a count|they may be counts] of subjects"
             ),
             "name the column after what it holds",
             format!("列名から意味の分からない 1～{few} の整数が {n} 個あります。人数の可能性があります"),
@@ -132,7 +154,9 @@ pub fn evidence(table: &Statistics, found: &Evidence) -> Words {
             "人数を加えるか、request.toml で対象者数を申告してください",
         ),
         What::Extreme => Words::new(
-            format!("{n} minima, maxima or outer percentiles: each may be one subject's value"),
+            format!(
+                "{n} [minimum, maximum or outer percentile|minima, maxima or outer percentiles]: each may be one subject's value"
+            ),
             "leave them out, or have the officer judge them",
             format!("最小値・最大値などが {n} 箇所あります。特定の一人の値の可能性があります"),
             "除くか、審査担当者の判断を仰いでください",
@@ -144,25 +168,25 @@ pub fn evidence(table: &Statistics, found: &Evidence) -> Words {
             "一方を除くか、差が何を示すか審査担当者の判断を仰いでください",
         ),
         What::SubjectFeatures => Words::new(
-            format!("one row a subject, of derived features: {n} rows"),
+            format!("one row a subject, of derived features: {n} [row|rows]"),
             "release the plot (5-4(2)(iii)) or a summary instead of the table",
             format!("一人一行の特徴量の表です（{n} 行）"),
             "表ではなく図（5-4(2)(iii)）または集計を提出してください",
         ),
         What::FewRows => Words::new(
-            format!("the table describes {n} subjects, fewer than {min}"),
+            format!("the table describes {n} [subject|subjects], fewer than {min}"),
             "release results about at least this many subjects",
             format!("対象者が {n} 人で、{min} 人未満です"),
             "十分な人数についての結果を提出してください",
         ),
         What::Unparsed => Words::new(
-            format!("{n} rows or values do not fit the header"),
+            format!("{n} [row or value does|rows or values do] not fit the header"),
             "correct the rows, or write the file again with the tool that made it",
             format!("見出しと合わない行または値が {n} あります"),
             "該当行を直すか、元のツールで出力し直してください",
         ),
         What::UnclearText => Words::new(
-            format!("{n} lines of text hold numbers that no known table form explains"),
+            format!("{n} [line of text holds|lines of text hold] numbers that no known table form explains"),
             "have the officer read them, or give the table as CSV or TSV",
             format!("既知の表の形では説明できない数値を含む行が {n} あります"),
             "審査担当者に読んでもらうか、表を CSV や TSV で提出してください",
@@ -174,19 +198,21 @@ pub fn evidence(table: &Statistics, found: &Evidence) -> Words {
             "除くか、審査担当者に読んでもらってください",
         ),
         What::ExtraDigits => Words::new(
-            format!("{n} numbers have more significant digits than allowed: digits can carry hidden data"),
+            format!(
+                "{n} [number has|numbers have] more significant digits than allowed: digits can carry hidden data"
+            ),
             format!("round them, or {copy}"),
             format!("有効桁数が上限を超える数値が {n} 個あります。余分な桁はデータの隠し場所になります"),
             format!("丸めるか、{copy_ja}"),
         ),
         What::EncodedText => Words::new(
-            format!("{n} long runs of encoded data inside text"),
+            format!("{n} long [run|runs] of encoded data inside text"),
             "leave the encoded data out",
             format!("符号化されたデータと思われる長い文字列が {n} 箇所あります"),
             "符号化されたデータを除いてください",
         ),
         What::Personal => Words::new(
-            format!("personal information in {n} places"),
+            format!("personal information in {n} [place|places]"),
             "take the column or the value out",
             format!("個人情報が {n} 箇所あります"),
             "該当する列または値を除いてください",
@@ -199,7 +225,7 @@ pub fn evidence(table: &Statistics, found: &Evidence) -> Words {
         ),
         What::UnprovenSubjects => Words::new(
             format!(
-                "{n} of {of} sites pass only by the declared number of subjects; the values would fit fewer"
+                "{n} of {of} sites [passes|pass] only by the declared number of subjects; the values would fit fewer"
             ),
             "print the number of subjects (N or AN) beside the frequencies, or print them with more digits",
             format!(
@@ -208,13 +234,15 @@ pub fn evidence(table: &Statistics, found: &Evidence) -> Words {
             "頻度の横に対象者数（N または AN）を書くか、桁数を増やしてください",
         ),
         What::UnclearRows => Words::new(
-            format!("{n} rows that no column explains; they may be one a person"),
+            format!(
+                "{n} [row that no column explains; it may be a person's|rows that no column explains; they may be one a person]"
+            ),
             "name the rows and the columns after what they hold, or add the number of subjects of each row",
             format!("何の行か分からない行が {n} あります。一人一行の可能性があります"),
             "行と列に内容を表す名前を付けるか、各行の対象者数を加えてください",
         ),
         What::Hidden => Words::new(
-            format!("content that is not seen when the file is opened, in {n} places"),
+            format!("content that is not seen when the file is opened, in {n} [place|places]"),
             "take it out (plots and notebooks: sekisho check --fix DIR), or give the visible tables as CSV or TSV",
             format!("ファイルを開いても見えない内容が {n} 箇所あります"),
             "該当箇所を除くか（図とノートブックは sekisho check --fix DIR）、見えている表を CSV や TSV で提出してください",
@@ -226,7 +254,7 @@ pub fn evidence(table: &Statistics, found: &Evidence) -> Words {
             "主な色だけの写しを作成するか（sekisho check --fix DIR）、審査担当者に確認してもらってください",
         ),
         What::MaybePersonal => Words::new(
-            format!("{n} values that may be personal information"),
+            format!("{n} [value|values] that may be personal information"),
             "take them out, or tell the officer what they are",
             format!("個人情報の可能性がある値が {n} 個あります"),
             "除くか、内容を審査担当者に説明してください",
@@ -318,4 +346,17 @@ pub fn other_limit() -> Words {
         "検査時と現在のポリシーの閾値が異なります",
         "提出し直してください",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::agreed;
+
+    #[test]
+    fn one_is_said_as_one() {
+        let text = "{n} [line of text holds|lines of text hold] numbers; [it|they]";
+        assert_eq!(agreed(1, text), "{n} line of text holds numbers; it");
+        assert_eq!(agreed(0, text), "{n} lines of text hold numbers; they");
+        assert_eq!(agreed(1, "a[b"), "a[b");
+    }
 }
