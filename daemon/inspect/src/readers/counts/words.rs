@@ -131,7 +131,7 @@ pub fn word(header: &str) -> Word {
             "イベント数",
             "リスク集合",
         ])
-        || is(&["計", "全体", "男性", "女性"])
+        || is(&["計", "全体", "男性", "女性", "死亡", "生存", "発症", "再発", "打ち切り", "参加者"])
     {
         Word::Count
     } else if is_statistic(&word)
@@ -462,6 +462,8 @@ mod tests {
             "Events",
             "n_cases",
             "患者数",
+            "死亡",
+            "deaths",
             "Total",
         ] {
             assert_eq!(word(header), Word::Count, "{header}");
