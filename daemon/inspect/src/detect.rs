@@ -54,7 +54,7 @@ pub fn format(head: &[u8], whole: bool) -> Format {
         [b'X' | b'A' | b'B', b'\n', 0, 0, 0, 2 | 3, ..] => opaque(K::Workspace, "RDS"),
         [0x80, 2..=5, ..] if pickle(head, whole) => opaque(K::Model, "pickle"),
         [b'P', b'K', 3 | 5, 4 | 6, ..] => zip(head),
-        [0x89, b'H', b'D', b'F', ..] => opaque(K::Workspace, "HDF5"),
+        _ if crate::inside::hdf5::plausible(head) => opaque(K::Workspace, "HDF5"),
         [b'P', b'A', b'R', b'1' | b'E', ..] => opaque(K::Workspace, "Parquet"),
         [b'A', b'R', b'R', b'O', b'W', b'1', ..] => opaque(K::Workspace, "Arrow"),
         [b'F', b'E', b'A', b'1', ..] => opaque(K::Workspace, "Feather 1"),
