@@ -12,6 +12,7 @@ pub mod columnar;
 mod compound;
 pub mod cram;
 mod document;
+pub mod hdf5;
 mod html;
 mod json;
 mod latex;
@@ -22,7 +23,7 @@ mod numpy;
 mod rdata;
 mod rframe;
 mod sevenzip;
-mod stata;
+pub mod statistics;
 mod tape;
 mod workbook;
 
@@ -187,7 +188,12 @@ pub fn binary(head: &[u8]) -> Option<fn(&[u8]) -> Inside> {
         [b'P', b'A', b'R', b'1' | b'E', ..] => Some(columnar::parquet::read),
         [b'A', b'R', b'R', b'O', b'W', b'1', 0, 0, ..] => Some(columnar::arrow::read),
         _ if columnar::arrow::is_stream(head) => Some(columnar::arrow::read),
-        _ if head.starts_with(b"<stata_dta>") => Some(stata::read),
+        _ if hdf5::plausible(head) => Some(hdf5::read),
+        [b'$', b'F', b'L', b'2' | b'3', ..] => Some(statistics::spss::read),
+        _ if head.starts_with(b"HEADER RECORD*******LIB") => Some(statistics::transport::read),
+        _ if head.starts_with(&statistics::sas::MAGIC) => Some(statistics::sas::read),
+        _ if statistics::old_stata::plausible(head) => Some(statistics::old_stata::read),
+        _ if head.starts_with(b"<stata_dta>") => Some(statistics::stata::read),
         _ => None,
     }
 }

@@ -23,7 +23,7 @@ use sekisho_policy::facts::{Problem, ProblemKind};
 /// Text of all columns together.
 const MOST_TEXT: usize = 96 << 20;
 /// Values of all columns together.
-const MOST_VALUES: usize = 16_000_000;
+pub const MOST_VALUES: usize = 16_000_000;
 /// Items of a list that become columns.
 const MOST_ITEMS: usize = 5000;
 

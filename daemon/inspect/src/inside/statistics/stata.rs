@@ -3,7 +3,8 @@
 //! The parts are read one after the other, each between its marks, so that nothing lies between them unread. Notes and
 //! other characteristics are shown; long texts (strL) are not read, and a file that holds them is not released.
 
-use super::{Inside, utf8};
+use crate::inside::columnar::layout;
+use crate::inside::{Inside, utf8};
 use sekisho_policy::facts::{OpaqueKind, ProblemKind};
 use std::collections::BTreeMap;
 
@@ -62,7 +63,7 @@ fn number(bytes: &[u8], little: bool) -> u64 {
 }
 
 /// Text up to its zero. What stands behind it is not seen, and must not be there.
-fn text(field: &[u8]) -> String {
+pub fn text(field: &[u8]) -> String {
     let end = memchr::memchr(0, field).unwrap_or(field.len());
     utf8(&field[..end]).into_owned()
 }
@@ -102,7 +103,7 @@ fn data(bytes: &[u8], inside: &mut Inside) -> Option<Result<Vec<Vec<String>>, &'
     at.mark("<sortlist>")?;
     at.take((columns + 1).checked_mul(if release == 119 { 4 } else { 2 })?)?;
     at.mark("</sortlist>")?;
-    at.fields("formats", columns, if wide { 57 } else { 49 })?;
+    let formats = at.fields("formats", columns, if wide { 57 } else { 49 })?;
     let labelled = at.fields("value_label_names", columns, name)?;
     let described = at.fields("variable_labels", columns, if wide { 321 } else { 81 })?;
     described.iter().for_each(|d| inside.prose("variable labels", d));
@@ -135,14 +136,14 @@ fn data(bytes: &[u8], inside: &mut Inside) -> Option<Result<Vec<Vec<String>>, &'
     for row in body.chunks_exact(width.max(1)).take(rows) {
         let mut rest = row;
         let mut cells = Vec::with_capacity(columns);
-        for (kind, set) in types.iter().zip(&labelled) {
+        for ((kind, set), format) in types.iter().zip(&labelled).zip(&formats) {
             let (value, after) = rest.split_at_checked(self::width(*kind)?)?;
             rest = after;
             if *kind <= 2045 {
                 let end = memchr::memchr(0, value).unwrap_or(value.len());
                 beyond += usize::from(value[end..].iter().any(|b| *b != 0));
             }
-            cells.push(shown(*kind, value, at.little, labels.get(set)));
+            cells.push(shown(*kind, value, at.little, labels.get(set), format));
         }
         table.push(cells);
     }
@@ -163,7 +164,7 @@ impl Cursor<'_> {
 }
 
 /// Bytes of a value of this kind; `None` for long texts and kinds nobody knows.
-fn width(kind: u64) -> Option<usize> {
+pub fn width(kind: u64) -> Option<usize> {
     Some(match kind {
         1..=2045 => usize::try_from(kind).ok()?,
         65526 => 8,
@@ -174,30 +175,68 @@ fn width(kind: u64) -> Option<usize> {
     })
 }
 
-/// A value as text: its label where it has one, nothing where it is missing.
-fn shown(kind: u64, value: &[u8], little: bool, labels: Option<&BTreeMap<i64, String>>) -> String {
+/// A value as text: its label where it has one, nothing where it is missing, a day where its format says so.
+pub fn shown(
+    kind: u64,
+    value: &[u8],
+    little: bool,
+    labels: Option<&BTreeMap<i64, String>>,
+    format: &str,
+) -> String {
     let bits = number(value, little);
+    let dated = |n: i64| {
+        let format = format.trim_start_matches(['%', '-']);
+        if format.starts_with("td") || format.starts_with('d') {
+            Some(layout::day(n.saturating_sub(super::SIXTY)))
+        } else if format.starts_with("tc") || format.starts_with("tC") {
+            Some(layout::moment(n.saturating_sub(super::SIXTY * 86_400_000), 1000))
+        } else {
+            None
+        }
+    };
     let whole = |n: i64, largest: i64| {
-        labels
-            .and_then(|l| l.get(&n))
-            .cloned()
-            .unwrap_or_else(|| if n > largest { String::new() } else { n.to_string() })
+        labels.and_then(|l| l.get(&n)).cloned().unwrap_or_else(|| match n {
+            n if n > largest => String::new(),
+            n => dated(n).unwrap_or_else(|| n.to_string()),
+        })
+    };
+    // Whole numbers may be kept as fractions, and are codes all the same.
+    let real = |n: f64, text: String| {
+        let code = (n.fract() == 0.0 && n.abs() < 1e15).then_some(n as i64);
+        code.and_then(|c| labels.and_then(|l| l.get(&c)).cloned().or_else(|| dated(c))).unwrap_or(text)
     };
     match kind {
         65526 => {
             let number = f64::from_bits(bits);
             // Missing values are the largest there are.
-            if number >= 8.98e307 || number.is_nan() { String::new() } else { number.to_string() }
+            if number >= 8.98e307 || number.is_nan() {
+                String::new()
+            } else {
+                real(number, number.to_string())
+            }
         }
         65527 => {
             let number = f32::from_bits(bits as u32);
-            if number >= 1.7e38 || number.is_nan() { String::new() } else { number.to_string() }
+            if number >= 1.7e38 || number.is_nan() {
+                String::new()
+            } else {
+                real(f64::from(number), number.to_string())
+            }
         }
         65528 => whole(i64::from(bits as u32 as i32), 2_147_483_620),
         65529 => whole(i64::from(bits as u16 as i16), 32_740),
         65530 => whole(i64::from(bits as u8 as i8), 100),
         _ => text(value),
     }
+}
+
+/// The labels of one set, by the number they stand for.
+pub fn by_number(starts: &[u8], values: &[u8], texts: &[u8], little: bool) -> BTreeMap<i64, String> {
+    let entries = starts.chunks_exact(4).zip(values.chunks_exact(4)).filter_map(|(start, value)| {
+        let start = usize::try_from(number(start, little)).ok()?;
+        Some((i64::from(number(value, little) as u32 as i32), text(texts.get(start..)?)))
+    });
+    entries.collect()
 }
 
 /// Value labels by the name of their set.
@@ -212,12 +251,7 @@ fn labels(at: &mut Cursor<'_>, name: usize) -> Option<BTreeMap<String, BTreeMap<
         let starts = at.take(count.checked_mul(4)?)?;
         let values = at.take(count.checked_mul(4)?)?;
         let texts = at.take(length)?;
-        let little = at.little;
-        let entries = starts.chunks_exact(4).zip(values.chunks_exact(4)).filter_map(|(start, value)| {
-            let start = usize::try_from(number(start, little)).ok()?;
-            Some((i64::from(number(value, little) as u32 as i32), text(texts.get(start..)?)))
-        });
-        sets.insert(set, entries.collect());
+        sets.insert(set, by_number(starts, values, texts, at.little));
         at.mark("</lbl>")?;
     }
     at.mark("</value_labels>")?;
