@@ -1,7 +1,7 @@
 //! Word documents: their tables, their text, and what is in them without being seen.
 
 use super::markup::{Piece, Pieces, attribute, long_attribute};
-use super::{Inside, Member, utf8};
+use super::{Inside, Member, office, utf8};
 use sekisho_policy::facts::OpaqueKind;
 
 /// Takes a document apart.
@@ -20,10 +20,9 @@ pub fn read(mut archive: Inside) -> Inside {
             | "word/fontTable.xml"
             | "word/webSettings.xml"
             | "word/numbering.xml"
-            | "[Content_Types].xml"
-            | "docProps/app.xml"
-            | "docProps/core.xml" => {}
-            _ if name.ends_with(".rels") || name.starts_with("word/theme/") => {}
+            | "[Content_Types].xml" => {}
+            "docProps/app.xml" | "docProps/core.xml" => office::properties(&text, &mut inside),
+            _ if name.ends_with(".rels") || office::is_harmless(&name, &bytes) => {}
             _ if name.starts_with("word/header")
                 || name.starts_with("word/footer")
                 || name.starts_with("word/footnotes")

@@ -20,6 +20,7 @@ mod markdown;
 pub mod markup;
 pub mod notebook;
 mod numpy;
+mod office;
 mod rdata;
 mod rframe;
 mod sevenzip;

@@ -244,6 +244,18 @@ fn what_a_workbook_hides_never_passes() {
     never_passes("comment", &with(&[("xl/comments1.xml", b"<comments><t>HG00096 0 1 2</t></comments>")]));
     never_passes("unlisted", &with(&[("xl/worksheets/sheet9.xml", b"<worksheet/>")]));
     never_passes("macros", &with(&[("xl/vbaProject.bin", b"\x01\x02")]));
+    let chart = |v: &str| {
+        format!(
+            "<c:chart><c:f>T!$B$2:$B$3</c:f><c:numCache><c:pt><c:v>120</c:v></c:pt><c:pt><c:v>{v}</c:v></c:pt></c:numCache></c:chart>"
+        )
+    };
+    gets("chart", &with(&[("xl/charts/chart1.xml", chart("130").as_bytes())]), Verdict::Pass);
+    never_passes("chart", &with(&[("xl/charts/chart1.xml", chart("7").as_bytes())]));
+    gets(
+        "empty container",
+        &with(&[("customXml/item1.xml", b"<p:properties/>"), ("xl/persons/person.xml", b"<personList/>")]),
+        Verdict::Pass,
+    );
     never_passes("custom", &with(&[("customXml/item1.xml", b"<a>0120</a>")]));
     let link = format!("<a><b Target=\"http://x/{}\" TargetMode=\"External\"/></a>", "0120".repeat(100));
     never_passes("link", &with(&[("xl/worksheets/_rels/sheet0.xml.rels", link.as_bytes())]));

@@ -1,7 +1,7 @@
 //! Workbooks: XLSX and ODS. Every sheet is a table; what is hidden in one is shown to the officer.
 
 use super::markup::{Piece, Pieces, attribute, long_attribute};
-use super::{Inside, Member, utf8};
+use super::{Inside, Member, office, utf8};
 use sekisho_policy::facts::{OpaqueKind, ProblemKind};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ const MOST_CELLS: usize = 2_000_000;
 const MOST_COLUMNS: usize = 16_384;
 
 /// Parts that say how a workbook looks and holds together.
-const PLAIN: [&str; 9] = [
+const PLAIN: [&str; 8] = [
     "[Content_Types].xml",
     "xl/workbook.xml",
     "xl/styles.xml",
@@ -19,7 +19,6 @@ const PLAIN: [&str; 9] = [
     "xl/calcChain.xml",
     "docProps/app.xml",
     "docProps/core.xml",
-    "xl/theme/theme1.xml",
     "xl/metadata.xml",
 ];
 
@@ -59,26 +58,31 @@ pub fn read(mut archive: Inside) -> Inside {
             PLAIN.contains(&name.as_str()) || name.ends_with(".rels") || name.starts_with("xl/tables/");
         if known || read.contains(&name) {
             if name.starts_with("docProps/") {
-                let text: String = texts(&utf8(&bytes)).join("\n");
-                let about = inside.tally.name("document properties");
-                for (at, line) in text.lines().enumerate() {
-                    crate::readers::text::scan::line(
-                        line.as_bytes(),
-                        at as u64 + 1,
-                        about,
-                        &mut inside.tally,
-                    );
-                }
+                office::properties(&utf8(&bytes), &mut inside);
             }
             continue;
         }
-        other(name, bytes, &mut inside);
+        if name.contains("/charts/chart") || name.contains("/drawings/drawing") {
+            let cells = book.cells_shown.get_or_insert_with(|| shown(&inside));
+            office::chart(&name, &utf8(&bytes), cells, &mut inside);
+        } else {
+            other(name, bytes, &mut inside);
+        }
     }
     inside
 }
 
+/// Every text that a cell of any table shows.
+fn shown(inside: &Inside) -> BTreeSet<String> {
+    let tables = inside.members.iter().flat_map(|m| m.bytes.split(|b| matches!(b, b'\t' | b'\n')));
+    tables.map(|cell| utf8(cell).into_owned()).collect()
+}
+
 /// A part that is no visible sheet.
 fn other(name: String, bytes: Vec<u8>, inside: &mut Inside) {
+    if office::is_harmless(&name, &bytes) {
+        return;
+    }
     if name.contains("vbaProject") || name.contains("activeX") {
         inside.unread(OpaqueKind::Executable, "macros", name);
     } else if name.contains("pivotCacheRecords") {
@@ -181,6 +185,8 @@ struct Book {
     /// By style: is the cell's value not to be seen?
     unseen: Vec<bool>,
     cells: usize,
+    /// What cells show, once a chart asks.
+    cells_shown: Option<BTreeSet<String>>,
 }
 
 impl Book {
