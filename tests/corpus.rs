@@ -4,6 +4,8 @@
 // The helpers below are test code too; a failed step is a failed test.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+#[path = "corpus/channels.rs"]
+mod channels;
 #[path = "corpus/cohort.rs"]
 mod cohort;
 #[path = "corpus/disguises.rs"]

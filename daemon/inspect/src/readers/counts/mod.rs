@@ -1,6 +1,7 @@
 //! Tables about people: counts, percentages, margins, microdata (`5-4(2)(i)`).
 
 pub mod cells;
+mod coded;
 mod grid;
 mod margins;
 pub mod mend;

@@ -353,16 +353,10 @@ impl CountTable {
             let value = format!("{worded} columns of words");
             self.tally.add(What::UnclearText, self.everything, || ("table".into(), value));
         }
+        super::coded::look(grid, self.everything, &mut self.tally);
         for column in 0..grid.header.len() {
             let about = self.tally.name(&grid.header[column]);
             let numbers = grid.cells.iter().filter(|r| matches!(r[column], Read::Number(_))).count();
-            let mut odd = grid.text.iter().map(|r| &r[column]).filter(|t| scan::random(t)).peekable();
-            if let Some(first) = odd.peek().copied() {
-                let many = odd.count() as u64;
-                if many >= scan::MOST_RANDOM {
-                    self.tally.add_many(What::EncodedText, about, many, || ("column".into(), shown(first)));
-                }
-            }
             for row in 0..grid.cells.len() {
                 let text = &grid.text[row][column];
                 if matches!(grid.cells[row][column], Read::Number(_)) && grid.is_extreme_row(row) {
@@ -407,7 +401,7 @@ impl CountTable {
                     _ => {}
                 }
                 if let Read::Number(n) = grid.cells[row][column]
-                    && !n.whole
+                    && (!n.whole || n.value >= super::coded::NO_COUNT)
                     && n.significant > digits
                 {
                     self.tally.add(What::ExtraDigits, about, || (grid.place(row, column), shown(text)));

@@ -7,6 +7,10 @@ use sekisho_policy::facts::What;
 
 /// Longest run of letters without a space that words and paths have.
 const LONGEST_RUN: usize = 120;
+/// Characters written as numbers in one word.
+const MANY_ESCAPES: usize = 8;
+/// Letters and digits without an order that names have.
+const LONGEST_NAME: usize = 32;
 /// Bases in a row that no word has: the limit of independent sites, and one.
 const LONGEST_DNA: usize = 41;
 
@@ -24,24 +28,77 @@ pub fn line(text: &[u8], number: u64, about: u32, tally: &mut Tally) {
 /// Looks for encoded data and DNA.
 pub fn encoded(text: &[u8], number: u64, about: u32, tally: &mut Tally) {
     let place = || format!("line {number}");
+    let (mut runs, mut sixteens) = (0, 0);
     for run in text.split(|b| {
         b.is_ascii_whitespace() || matches!(b, b'"' | b'\'' | b'(' | b')' | b',' | b'<' | b'>' | b'|')
     }) {
+        runs += usize::from(!run.is_empty());
+        sixteens += usize::from(hexadecimal(run));
         let letters = |set: &dyn Fn(u8) -> bool| run.iter().all(|b| set(*b));
         let rule = letters(&|b| matches!(b, b'*' | b'-' | b'=' | b'#' | b'_' | b'~' | b'+' | b'.' | b'/'));
         let encoded = run.len() > LONGEST_RUN
             && !rule
             && letters(&|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'=' | b'-' | b'_'))
             && run.iter().filter(|b| **b == b'/').count() * 12 < run.len();
+        let number = run.len() >= LONGEST_DNA && letters(&|b| b.is_ascii_digit() || b == b'.') && !rule;
         let dna = run.len() >= LONGEST_DNA && letters(&|b| b"ACGTNacgtn".contains(&b));
-        let escaped = run.windows(2).filter(|w| w == b"\\x").count() >= 8;
-        if encoded || dna || escaped || digits(run) {
+        let escaped =
+            run.windows(2).filter(|w| w[0] == b'\\' && matches!(w[1], b'x' | b'u' | b'0'..=b'9')).count()
+                >= MANY_ESCAPES
+                || run.iter().filter(|b| **b == b'%').count() >= 4 * MANY_ESCAPES;
+        if encoded || dna || number || escaped || digits(run) || run.len() >= LONGEST_NAME && random(run) {
             tally.add(What::EncodedText, about, || (place(), words(&run[..run.len().min(24)])));
         }
     }
+    // Marks and large letters in turn, as uuencode and its kin write bytes; its first line says so by itself.
+    let marked = |word: &[u8]| {
+        let marks = word.iter().filter(|b| b.is_ascii_punctuation()).count();
+        word.len() >= LONGEST_NAME
+            && !word.iter().any(u8::is_ascii_lowercase)
+            && marks * 6 >= word.len()
+            && marks * 3 <= word.len() * 2
+    };
+    let uuencoded = text.split(u8::is_ascii_whitespace).any(marked)
+        || memchr::memmem::find(text, b"begin ").is_some_and(|at| {
+            matches!(text[at + 6..], [a, b, c, b' ', _, ..] if [a, b, c].iter().all(|d| (b'0'..=b'7').contains(d)))
+        });
+    if uuencoded || many_hexadecimal(sixteens, runs) {
+        tally.add(What::EncodedText, about, || (place(), words(&text[..text.len().min(24)])));
+    }
 }
 
-/// Letters and digits in an order that no name has: small and large letters and digits take turns.
+/// Are so many of the words of a line, or of the cells of a row or column, hexadecimal that they are one code?
+fn many_hexadecimal(hexadecimal: usize, all: usize) -> bool {
+    hexadecimal >= 6 && hexadecimal * 4 >= all
+}
+
+/// Words that are one code, hexadecimal or of bases, cut into pieces.
+pub fn in_pieces<'a>(words: impl Iterator<Item = &'a [u8]>) -> bool {
+    let (mut all, mut found, mut bases) = (0, 0, 0);
+    for word in words.map(<[u8]>::trim_ascii).filter(|w| !w.is_empty()) {
+        all += 1;
+        found += usize::from(hexadecimal(word));
+        bases += usize::from(word.len() >= PIECE_OF_DNA && word.iter().all(|b| b"ACGTacgt".contains(b)));
+    }
+    many_hexadecimal(found, all) || bases >= 6 && bases * 2 >= all
+}
+
+/// Bases that an allele or a haplotype in a table of results seldom has.
+const PIECE_OF_DNA: usize = 12;
+
+/// A hexadecimal number, and neither a decimal one, nor a word, nor a letter and a number (`C509`).
+fn hexadecimal(run: &[u8]) -> bool {
+    let digits = run.iter().filter(|b| b.is_ascii_digit()).count();
+    let one_case = !(run.iter().any(u8::is_ascii_lowercase) && run.iter().any(u8::is_ascii_uppercase));
+    run.len() >= 4
+        && one_case
+        && run.iter().all(u8::is_ascii_hexdigit)
+        && (1..run.len()).contains(&digits)
+        && !(run[0].is_ascii_alphabetic() && digits + 1 == run.len())
+        && crate::readers::printed::parse(run).is_none()
+}
+
+/// Letters and digits in an order that no name has: small and large letters and digits take turns, or are hexadecimal.
 pub fn random(text: &[u8]) -> bool {
     let kind = |b: &u8| match b {
         b'0'..=b'9' => 1,
@@ -51,6 +108,10 @@ pub fn random(text: &[u8]) -> bool {
     };
     let text = text.trim_ascii();
     let plain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'=' | b'-' | b'_');
+    let digits = text.iter().filter(|b| b.is_ascii_digit()).count();
+    if text.len() >= 8 && hexadecimal(text) && digits >= 2 && text.len() - digits >= 2 {
+        return true;
+    }
     text.len() >= 16
         && text.iter().all(plain)
         && text.windows(2).filter(|w| kind(&w[0]) != kind(&w[1])).count() * 3 >= text.len()
