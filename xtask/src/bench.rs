@@ -5,6 +5,7 @@
 //! otherwise, Landlock and AppArmor, is measured beside it.
 
 mod apparmor;
+mod inputs;
 mod inspect;
 mod table;
 

@@ -53,6 +53,18 @@ const FOR_AGREEMENT: &[Package] = &[
     package("bcftools", "counts sites, people and calls of a VCF: ours are held against its"),
 ];
 
+/// Only where inspection is measured beside other tools.
+const TO_COMPARE: &[Package] = &[
+    package("python3", "runs DuckDB and Polars, to compare with"),
+    package("python3-pip", "fetches them"),
+];
+
+/// Tools that inspection is measured beside. What is on the path already stays as it is.
+pub(crate) fn for_comparison() -> Result<()> {
+    let all = ["bcftools", "plink2", "python3"].iter().all(|program| process::on_path(program));
+    if all { Ok(()) } else { packages(&[FOR_AGREEMENT, TO_COMPARE]) }
+}
+
 /// Everything: what `build` needs and what the lab needs.
 pub(crate) fn everything() -> Result<()> {
     system()?;

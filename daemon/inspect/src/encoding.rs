@@ -30,9 +30,6 @@ pub fn japanese(head: &[u8], whole: bool) -> Option<&'static Encoding> {
 
 /// What in these lines is not text, if anything: bytes that are no UTF-8, or characters an encoding could not give.
 pub fn undecodable(lines: &[u8], first: u64) -> Option<Problem> {
-    if lines.is_ascii() {
-        return None;
-    }
     let at = match std::str::from_utf8(lines) {
         Ok(_) => memchr::memmem::find(lines, "\u{fffd}".as_bytes())?,
         Err(e) => e.valid_up_to(),

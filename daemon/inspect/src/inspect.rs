@@ -3,7 +3,8 @@
 use crate::crew::{Crew, Pending};
 use crate::detect::{self, Format};
 use crate::inside::{self, Inside};
-use crate::lines::{Blocks, Cut};
+use crate::lines::{self, Block, Blocks, Cut};
+use crate::marks::Glance;
 use crate::picture;
 use crate::readers::scout::{Report, Scout};
 use crate::readers::{self, Context, Flow, Found, Sample, TextReader};
@@ -116,7 +117,7 @@ fn mend(mut again: File, mut copy: File, facts: &FileFacts, context: &Context<'_
     let writer = readers::results::copier(&sample, context, &coded)?;
     let mut blocks = Blocks::new(stream, carriage);
     let mended = readers::results::write_copy(writer, &mut blocks, &mut copy);
-    if mended.is_none() || blocks.problem.is_some() {
+    if mended.is_none() || blocks.problem().is_some() {
         // Half a copy is no copy.
         let _ = copy.set_len(0);
         return None;
@@ -275,9 +276,10 @@ fn read(
             let sample = Sample { head: stream.head(), whole: stream.head_is_all(), shape };
             let chosen = readers::choose(&sample, context);
             let mut blocks = Blocks::new(stream, carriage);
-            proven = text(&mut blocks, chosen, meter, context.crew, &mut facts, progress);
-            facts.problems.extend(blocks.problem.take());
-            if blocks.zeros && !proven {
+            let zeros;
+            (proven, zeros) = text(&mut blocks, chosen, meter, context.crew, &mut facts, progress);
+            facts.problems.extend(blocks.problem());
+            if zeros && !proven {
                 facts.problems.push(Problem::new(ProblemKind::NotText, "", "zero bytes in text"));
             }
             if facts.coverage.rows == 0 {
@@ -297,7 +299,7 @@ const AHEAD: usize = 8;
 /// A block, and what its scout is about to say.
 type Ahead = (Arc<Cut>, Option<Pending<Report>>);
 
-/// Feeds every reader until the text ends or refusal is proven.
+/// Feeds every reader until the text ends or refusal is proven: was it, and were there zero bytes?
 fn text(
     blocks: &mut Blocks<Stream>,
     chosen: Vec<Box<dyn TextReader>>,
@@ -305,19 +307,26 @@ fn text(
     crew: &Crew,
     facts: &mut FileFacts,
     progress: &mut dyn FnMut(u64) -> bool,
-) -> bool {
+) -> (bool, bool) {
     let mut readers: Vec<(Box<dyn TextReader>, bool)> = chosen.into_iter().map(|r| (r, true)).collect();
     let mut proven = false;
     let mut told = 0;
-    let mut odd = None;
+    let (mut odd, mut zeros) = (None, false);
     let mut ahead: VecDeque<Ahead> = VecDeque::new();
     loop {
         let scout = readers.iter().filter(|(_, reading)| *reading).find_map(|(r, _)| r.scout());
         read_ahead(blocks, scout.as_ref(), crew, &mut ahead);
         let Some((cut, pending)) = ahead.pop_front() else { break };
         let report = pending.and_then(|p| crew.take(&p));
-        let block = cut.block();
-        if odd.is_none() {
+        let text = cut.text();
+        let (lines, glance) = match &report {
+            Some(report) => (report.lines() as u64, report.glance),
+            None => (lines::count(text), Glance::at(text)),
+        };
+        let outline = report.as_ref().map(Report::outline);
+        let block = Block { text, first: blocks.passed(lines), outline };
+        zeros |= glance.zeros;
+        if odd.is_none() && glance.foreign {
             odd = crate::encoding::undecodable(block.text, block.first);
         }
         for (reader, reading) in &mut readers {
@@ -353,7 +362,7 @@ fn text(
         }
         merge(facts, reader.finish());
     }
-    proven
+    (proven, zeros)
 }
 
 /// One block at least; several, where a scout can look at them meanwhile and none is so wide that memory would count.
@@ -372,7 +381,7 @@ fn read_ahead(
         let pending = scout.map(|scout| {
             let (scout, cut) = (Arc::clone(scout), Arc::clone(&cut));
             crew.give(move || {
-                let report = scout.look(cut.text(), cut.first);
+                let report = scout.look(cut.text());
                 drop(cut);
                 report
             })

@@ -15,6 +15,19 @@ pub struct Block<'a> {
     pub text: &'a [u8],
     /// Number of the first of them, from 1.
     pub first: u64,
+    /// What is known of all of them, where somebody has looked.
+    pub outline: Option<Outline>,
+}
+
+/// What all lines of a block have in common.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outline {
+    /// Number of lines.
+    pub lines: u64,
+    /// Tabs in every line, where they are the same in all.
+    pub tabs: Option<usize>,
+    /// There is a `#` somewhere.
+    pub hashes: bool,
 }
 
 impl<'a> Block<'a> {
@@ -30,8 +43,6 @@ pub struct Cut {
     /// Memory; what is behind the lines is not theirs.
     pub bytes: Vec<u8>,
     end: usize,
-    /// Number of the first line.
-    pub first: u64,
 }
 
 impl Cut {
@@ -40,15 +51,15 @@ impl Cut {
         &self.bytes[..self.end]
     }
 
-    /// The same, as readers take them.
-    pub fn block(&self) -> Block<'_> {
-        Block { text: self.text(), first: self.first }
-    }
-
     /// More memory than lines of usual length need.
     pub fn is_wide(&self) -> bool {
         self.bytes.len() > START
     }
+}
+
+/// Number of lines of a text.
+pub fn count(text: &[u8]) -> u64 {
+    memchr::memchr_iter(b'\n', text).count() as u64 + u64::from(!text.is_empty() && !text.ends_with(b"\n"))
 }
 
 /// Lines of a text, without line feed and carriage return; no empty one at the end.
@@ -104,10 +115,8 @@ pub struct Blocks<R> {
     spare: Vec<Vec<u8>>,
     /// Old Macintosh line ends: carriage returns only.
     carriage: bool,
-    /// Zero bytes were seen.
-    pub zeros: bool,
-    /// What stopped the reading.
-    pub problem: Option<Problem>,
+    /// A line was too long to be read.
+    too_long: bool,
 }
 
 impl<R: Read> Blocks<R> {
@@ -122,9 +131,17 @@ impl<R: Read> Blocks<R> {
             ended: false,
             spare: Vec::new(),
             carriage,
-            zeros: false,
-            problem: None,
+            too_long: false,
         }
+    }
+
+    /// What stopped the reading, after the last block.
+    pub fn problem(&self) -> Option<Problem> {
+        self.too_long.then(|| {
+            let (place, detail) =
+                (format!("line {}", self.next_line), format!("longer than {LONGEST} bytes"));
+            Problem::new(ProblemKind::LineTooLong, place, detail)
+        })
     }
 
     /// Lines given out so far.
@@ -139,6 +156,22 @@ impl<R: Read> Blocks<R> {
 
     /// The next block; `None` at the end or when a line is too long.
     pub fn next(&mut self) -> Option<Block<'_>> {
+        let end = self.fill()?;
+        self.given = end;
+        let lines = count(&self.buffer[..end]);
+        let first = self.passed(lines);
+        Some(Block { text: &self.buffer[..end], first, outline: None })
+    }
+
+    /// Lines of a block have been taken; the number of the first of them.
+    pub fn passed(&mut self, lines: u64) -> u64 {
+        let first = self.next_line;
+        self.next_line += lines;
+        first
+    }
+
+    /// Reads until the buffer has complete lines; where they end.
+    fn fill(&mut self) -> Option<usize> {
         self.buffer.copy_within(self.given..self.used, 0);
         self.used -= self.given;
         self.given = 0;
@@ -150,19 +183,17 @@ impl<R: Read> Blocks<R> {
             {
                 // A short block costs more than it brings: fill up first.
                 if self.ended || self.used == self.buffer.len() {
-                    return Some(self.give(end));
+                    return Some(end);
                 }
             } else {
                 searched = self.used;
                 if self.ended {
-                    return (self.used > 0).then(|| self.give(self.used));
+                    return (self.used > 0).then_some(self.used);
                 }
             }
             if self.used == self.buffer.len() {
                 if self.buffer.len() >= LONGEST {
-                    let place = format!("line {}", self.next_line);
-                    let detail = format!("longer than {LONGEST} bytes");
-                    self.problem = Some(Problem::new(ProblemKind::LineTooLong, place, detail));
+                    self.too_long = true;
                     return None;
                 }
                 let larger = (self.buffer.len() * 2).min(LONGEST);
@@ -172,7 +203,6 @@ impl<R: Read> Blocks<R> {
                 Ok(0) | Err(_) => self.ended = true,
                 Ok(n) => {
                     let new = &mut self.buffer[self.used..self.used + n];
-                    self.zeros |= memchr::memchr(0, new).is_some();
                     if self.carriage {
                         new.iter_mut().filter(|b| **b == b'\r').for_each(|b| *b = b'\n');
                     }
@@ -182,16 +212,17 @@ impl<R: Read> Blocks<R> {
         }
     }
 
-    /// The next block with its memory, for who reads several at a time.
+    /// The next block with its memory, for who reads several at a time and says in the end how many lines have
+    /// [`Blocks::passed`].
     pub fn cut(&mut self) -> Option<Cut> {
-        let (end, first) = self.next().map(|block| (block.text.len(), block.first))?;
+        let end = self.fill()?;
         let mut bytes = self.spare.pop().unwrap_or_default();
         bytes.resize(self.buffer.len(), 0);
         let left = self.used - end;
         bytes[..left].copy_from_slice(&self.buffer[end..self.used]);
         std::mem::swap(&mut bytes, &mut self.buffer);
         (self.used, self.given) = (left, 0);
-        Some(Cut { bytes, end, first })
+        Some(Cut { bytes, end })
     }
 
     /// Takes the memory of a block back.
@@ -199,15 +230,6 @@ impl<R: Read> Blocks<R> {
         if !cut.is_wide() {
             self.spare.push(cut.bytes);
         }
-    }
-
-    fn give(&mut self, end: usize) -> Block<'_> {
-        self.given = end;
-        let text = &self.buffer[..end];
-        let first = self.next_line;
-        let feeds = memchr::memchr_iter(b'\n', text).count() as u64;
-        self.next_line += feeds + u64::from(!text.ends_with(b"\n"));
-        Block { text, first }
     }
 }
 
@@ -238,7 +260,8 @@ mod tests {
         let (mut lent, mut cut) = (Blocks::new(text.as_bytes(), false), Blocks::new(text.as_bytes(), false));
         while let Some(block) = lent.next() {
             let own = cut.cut().unwrap();
-            assert_eq!((own.text(), own.first), (block.text, block.first));
+            assert_eq!(own.text(), block.text);
+            assert_eq!(cut.passed(count(own.text())), block.first);
             cut.give_back(own);
         }
         assert!(cut.cut().is_none());
@@ -248,7 +271,7 @@ mod tests {
     fn an_endless_line_is_a_problem_and_not_a_memory_bomb() {
         let mut blocks = Blocks::new(std::io::repeat(b'x'), false);
         assert!(blocks.next().is_none());
-        assert_eq!(blocks.problem.as_ref().map(|p| p.kind), Some(ProblemKind::LineTooLong));
+        assert_eq!(blocks.problem().map(|p| p.kind), Some(ProblemKind::LineTooLong));
         assert!(blocks.buffer.len() <= LONGEST);
     }
 

@@ -95,7 +95,32 @@ fn eight_digits(digits: u64) -> u64 {
 pub struct Marks {
     ends: List,
     feeds: List,
-    fields: List,
+    glance: Glance,
+}
+
+/// What a text holds, seen in passing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Glance {
+    /// Bytes that are zero.
+    pub zeros: bool,
+    /// Bytes that are not ASCII.
+    pub foreign: bool,
+    /// Double quotes.
+    pub quotes: bool,
+    /// Signs of comments.
+    pub hashes: bool,
+}
+
+impl Glance {
+    /// Looks at a text.
+    pub fn at(text: &[u8]) -> Self {
+        Self {
+            zeros: memchr::memchr(0, text).is_some(),
+            foreign: !text.is_ascii(),
+            quotes: memchr::memchr(b'"', text).is_some(),
+            hashes: memchr::memchr(b'#', text).is_some(),
+        }
+    }
 }
 
 /// Places in order, in memory that is kept.
@@ -105,26 +130,18 @@ struct List {
     used: usize,
 }
 
+/// Bits of a separator or line feed, and of a line feed, in 64 bytes.
+type Masks = (u64, u64);
+
 impl Marks {
     /// Finds them: `field` separates fields, `part` parts of fields (the same byte when there are none). Blocks are
     /// far smaller than four gigabytes; of a larger one nothing is found.
     pub fn find(&mut self, text: &[u8], field: u8, part: u8) {
-        (self.ends.used, self.feeds.used, self.fields.used) = (0, 0, 0);
-        if u32::try_from(text.len()).is_err() {
-            return;
+        (self.ends.used, self.feeds.used) = (0, 0);
+        self.glance = Glance::default();
+        if u32::try_from(text.len()).is_ok() {
+            self.glance = imp::find(self, text, field, part);
         }
-        let (chunks, rest) = text.as_chunks::<64>();
-        let two = field != part;
-        let mut base = 0;
-        for chunk in chunks {
-            self.note(imp::masks(chunk, field, part), base, two);
-            base += 64;
-        }
-        let mut last = [0; 64];
-        last[..rest.len()].copy_from_slice(rest);
-        let valid = (1_u64 << rest.len()) - 1;
-        let (fields, parts, feeds) = imp::masks(&last, field, part);
-        self.note((fields & valid, parts & valid, feeds & valid), base, two);
     }
 
     /// Separators of both kinds and line feeds.
@@ -137,38 +154,51 @@ impl Marks {
         &self.feeds.places[..self.feeds.used]
     }
 
-    /// Separators of fields, where they differ from those of parts.
-    pub fn fields(&self) -> &[u32] {
-        &self.fields.places[..self.fields.used]
+    /// What else the text holds.
+    pub fn glance(&self) -> Glance {
+        self.glance
     }
 
-    #[inline]
-    fn note(&mut self, (fields, parts, feeds): (u64, u64, u64), base: u32, two: bool) {
-        self.ends.put(fields | parts | feeds, base);
+    // Inlined, so that it is made of what its caller's processor has.
+    #[inline(always)]
+    fn find_by(&mut self, text: &[u8], mut masks: impl FnMut(&[u8; 64]) -> Masks) {
+        let (chunks, rest) = text.as_chunks::<64>();
+        let mut base = 0;
+        for chunk in chunks {
+            self.note(masks(chunk), base);
+            base += 64;
+        }
+        let mut last = [b' '; 64];
+        last[..rest.len()].copy_from_slice(rest);
+        let valid = (1_u64 << rest.len()) - 1;
+        let (ends, feeds) = masks(&last);
+        self.note((ends & valid, feeds & valid), base);
+    }
+
+    #[inline(always)]
+    fn note(&mut self, (ends, feeds): Masks, base: u32) {
+        self.ends.put(ends, base);
         if feeds != 0 {
             self.feeds.put(feeds, base);
-        }
-        if two {
-            self.fields.put(fields, base);
         }
     }
 }
 
 impl List {
-    /// Adds the places of set bits, eight at a time whether there are as many or not: `used` says how many count.
-    #[inline]
+    /// Adds the places of set bits, sixteen at a time whether there are as many or not: `used` says how many count.
+    #[inline(always)]
     fn put(&mut self, mut mask: u64, base: u32) {
         if self.places.len() < self.used + 64 {
             self.places.resize((self.used + 64) * 2, 0);
         }
         let count = mask.count_ones() as usize;
-        let (eights, _) = self.places[self.used..self.used + 64].as_chunks_mut::<8>();
-        for (at, eight) in eights.iter_mut().enumerate() {
-            for slot in eight {
+        let (steps, _) = self.places[self.used..self.used + 64].as_chunks_mut::<16>();
+        for (at, step) in steps.iter_mut().enumerate() {
+            for slot in step {
                 *slot = base + mask.trailing_zeros();
                 mask &= mask.wrapping_sub(1);
             }
-            if count <= at * 8 + 8 {
+            if count <= at * 16 + 16 {
                 break;
             }
         }
@@ -178,29 +208,96 @@ impl List {
 
 #[cfg(target_arch = "x86_64")]
 mod imp {
+    use super::{Glance, Marks};
     use std::arch::x86_64::{
-        __m128i, _mm_cmpeq_epi8, _mm_max_epu8, _mm_movemask_epi8, _mm_set_epi64x, _mm_set1_epi8, _mm_sub_epi8,
+        __m128i, __m256i, _mm_cmpeq_epi8, _mm_max_epu8, _mm_min_epu8, _mm_movemask_epi8, _mm_or_si128,
+        _mm_set_epi64x, _mm_set1_epi8, _mm_sub_epi8, _mm256_cmpeq_epi8, _mm256_min_epu8,
+        _mm256_movemask_epi8, _mm256_or_si256, _mm256_set_epi64x, _mm256_set1_epi8,
     };
 
-    #[inline]
     pub fn digits_zeros_points(bytes: &[u8; 16]) -> (u32, u32, u32) {
         // SAFETY: SSE2 is part of x86-64.
         unsafe { sse2_digits_zeros_points(bytes) }
     }
 
-    #[inline]
-    pub fn masks(chunk: &[u8; 64], field: u8, part: u8) -> (u64, u64, u64) {
-        // SAFETY: SSE2 is part of x86-64.
-        unsafe { sse2_masks(chunk, field, part) }
+    pub fn find(marks: &mut Marks, text: &[u8], field: u8, part: u8) -> Glance {
+        if is_x86_feature_detected!("avx2")
+            && is_x86_feature_detected!("bmi1")
+            && is_x86_feature_detected!("popcnt")
+        {
+            // SAFETY: the processor was just asked.
+            unsafe { avx2_find(marks, text, field, part) }
+        } else {
+            // SAFETY: SSE2 is part of x86-64.
+            unsafe { sse2_find(marks, text, field, part) }
+        }
+    }
+
+    #[target_feature(enable = "avx2,bmi1,popcnt")]
+    fn avx2_find(marks: &mut Marks, text: &[u8], field: u8, part: u8) -> Glance {
+        let is =
+            |bytes: __m256i, wanted: u8| _mm256_cmpeq_epi8(bytes, _mm256_set1_epi8(wanted.cast_signed()));
+        let bits = |bytes: __m256i| u64::from(_mm256_movemask_epi8(bytes).cast_unsigned());
+        let none = _mm256_set1_epi8(0);
+        let (mut least, mut any, mut quotes, mut hashes) = (_mm256_set1_epi8(-1), none, none, none);
+        marks.find_by(text, |chunk| {
+            let (mut ends, mut feeds) = (0, 0);
+            for at in [0, 32] {
+                let bytes = _mm256_set_epi64x(
+                    eight(chunk, at + 24),
+                    eight(chunk, at + 16),
+                    eight(chunk, at + 8),
+                    eight(chunk, at),
+                );
+                least = _mm256_min_epu8(least, bytes);
+                any = _mm256_or_si256(any, bytes);
+                quotes = _mm256_or_si256(quotes, is(bytes, b'"'));
+                hashes = _mm256_or_si256(hashes, is(bytes, b'#'));
+                let feed = is(bytes, b'\n');
+                let all = _mm256_or_si256(_mm256_or_si256(is(bytes, field), is(bytes, part)), feed);
+                ends |= bits(all) << at;
+                feeds |= bits(feed) << at;
+            }
+            (ends, feeds)
+        });
+        Glance {
+            zeros: bits(is(least, 0)) != 0,
+            foreign: bits(any) != 0,
+            quotes: bits(quotes) != 0,
+            hashes: bits(hashes) != 0,
+        }
+    }
+
+    #[target_feature(enable = "sse2")]
+    pub fn sse2_find(marks: &mut Marks, text: &[u8], field: u8, part: u8) -> Glance {
+        let none = _mm_set1_epi8(0);
+        let (mut least, mut any, mut quotes, mut hashes) = (_mm_set1_epi8(-1), none, none, none);
+        marks.find_by(text, |chunk| {
+            let (mut ends, mut feeds) = (0, 0);
+            for at in [0, 16, 32, 48] {
+                let bytes = _mm_set_epi64x(eight(chunk, at + 8), eight(chunk, at));
+                least = _mm_min_epu8(least, bytes);
+                any = _mm_or_si128(any, bytes);
+                let is = |wanted: u8| _mm_cmpeq_epi8(bytes, _mm_set1_epi8(wanted.cast_signed()));
+                quotes = _mm_or_si128(quotes, is(b'"'));
+                hashes = _mm_or_si128(hashes, is(b'#'));
+                let feed = u64::from(equal(bytes, b'\n')) << at;
+                ends |= u64::from(equal(bytes, field) | equal(bytes, part)) << at | feed;
+                feeds |= feed;
+            }
+            (ends, feeds)
+        });
+        Glance {
+            zeros: equal(least, 0) != 0,
+            foreign: _mm_movemask_epi8(any) != 0,
+            quotes: _mm_movemask_epi8(quotes) != 0,
+            hashes: _mm_movemask_epi8(hashes) != 0,
+        }
     }
 
     #[inline]
-    #[target_feature(enable = "sse2")]
-    fn load(bytes: &[u8]) -> __m128i {
-        let half = |at: usize| {
-            bytes.get(at..).and_then(|b| b.first_chunk::<8>()).map_or(0, |b| i64::from_le_bytes(*b))
-        };
-        _mm_set_epi64x(half(8), half(0))
+    fn eight(bytes: &[u8], at: usize) -> i64 {
+        bytes.get(at..).and_then(|b| b.first_chunk()).map_or(0, |b| i64::from_le_bytes(*b))
     }
 
     #[inline]
@@ -212,29 +309,18 @@ mod imp {
     #[inline]
     #[target_feature(enable = "sse2")]
     fn sse2_digits_zeros_points(bytes: &[u8; 16]) -> (u32, u32, u32) {
-        let bytes = load(bytes);
+        let bytes = _mm_set_epi64x(eight(bytes, 8), eight(bytes, 0));
         let nine = _mm_set1_epi8(9);
         let from_zero = _mm_sub_epi8(bytes, _mm_set1_epi8(b'0'.cast_signed()));
         let digits = _mm_movemask_epi8(_mm_cmpeq_epi8(_mm_max_epu8(from_zero, nine), nine)).cast_unsigned();
         (digits, equal(bytes, b'0'), equal(bytes, b'.'))
     }
-
-    #[inline]
-    #[target_feature(enable = "sse2")]
-    fn sse2_masks(chunk: &[u8; 64], field: u8, part: u8) -> (u64, u64, u64) {
-        let (mut fields, mut parts, mut feeds) = (0, 0, 0);
-        for quarter in 0..4 {
-            let bytes = load(&chunk[quarter * 16..quarter * 16 + 16]);
-            fields |= u64::from(equal(bytes, field)) << (quarter * 16);
-            parts |= u64::from(equal(bytes, part)) << (quarter * 16);
-            feeds |= u64::from(equal(bytes, b'\n')) << (quarter * 16);
-        }
-        (fields, parts, feeds)
-    }
 }
 
 #[cfg(not(target_arch = "x86_64"))]
 mod imp {
+    use super::{Glance, Marks};
+
     fn mask<const N: usize>(bytes: &[u8; N], is: impl Fn(u8) -> bool) -> u64 {
         bytes.iter().enumerate().fold(0, |mask, (at, b)| mask | u64::from(is(*b)) << at)
     }
@@ -244,8 +330,11 @@ mod imp {
         (mask(bytes, |b| b.is_ascii_digit()) as u32, one(b'0'), one(b'.'))
     }
 
-    pub fn masks(chunk: &[u8; 64], field: u8, part: u8) -> (u64, u64, u64) {
-        (mask(chunk, |b| b == field), mask(chunk, |b| b == part), mask(chunk, |b| b == b'\n'))
+    pub fn find(marks: &mut Marks, text: &[u8], field: u8, part: u8) -> Glance {
+        marks.find_by(text, |chunk| {
+            (mask(chunk, |b| b == field || b == part || b == b'\n'), mask(chunk, |b| b == b'\n'))
+        });
+        Glance::at(text)
     }
 }
 
@@ -279,15 +368,24 @@ mod tests {
         }
 
         #[test]
-        fn marks_are_where_separators_stand(text in "[a-c\t;\n]{0,300}") {
-            let mut marks = Marks::default();
-            marks.find(text.as_bytes(), b'\t', b';');
+        fn marks_are_where_separators_stand(text in "[a-c\t;\n]{0,300}[\"\0é#]{0,2}[a-c]{0,70}") {
             let at = |is: &dyn Fn(u8) -> bool| -> Vec<u32> {
                 text.bytes().enumerate().filter(|(_, b)| is(*b)).map(|(at, _)| at as u32).collect()
             };
+            let mut marks = Marks::default();
+            marks.find(text.as_bytes(), b'\t', b';');
             prop_assert_eq!(marks.ends(), at(&|b| b"\t;\n".contains(&b)));
-            prop_assert_eq!(marks.fields(), at(&|b| b == b'\t'));
             prop_assert_eq!(marks.feeds(), at(&|b| b == b'\n'));
+            prop_assert_eq!(marks.glance(), Glance::at(text.as_bytes()));
+            #[cfg(target_arch = "x86_64")]
+            {
+                // What older processors do.
+                let mut older = Marks::default();
+                // SAFETY: SSE2 is part of x86-64.
+                let glance = unsafe { imp::sse2_find(&mut older, text.as_bytes(), b'\t', b';') };
+                prop_assert_eq!((older.ends(), older.feeds()), (marks.ends(), marks.feeds()));
+                prop_assert_eq!(glance, marks.glance());
+            }
         }
     }
 }

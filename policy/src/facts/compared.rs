@@ -63,6 +63,7 @@ pub struct Margin {
 }
 
 /// Hash of a key: the same in every process and on every machine.
+#[inline]
 pub fn hash(parts: &[&[u8]]) -> u64 {
     const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
     let mut state = MIX;

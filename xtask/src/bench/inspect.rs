@@ -1,16 +1,16 @@
 //! `cargo xtask bench inspect`: how fast a file is judged, beside tools that only read it.
 //!
-//! The inputs are made here, the same every time: association results, a VCF of sites, and genotypes. Every tool reads
-//! the same files in the same run; speed is megabytes by second of processor time, so that what else the machine does
-//! does not count.
+//! Every tool reads the same files in the same run, each several times in turn; the best of its times counts, so that
+//! what else the machine does counts little. Speed by core is megabytes by second of processor time, of all threads and
+//! processes together. The result is `target/bench-inspect/table.md`. It is not a test: nothing here can fail for being
+//! slow.
 
-use crate::{build, process};
+use super::inputs;
+use crate::{build, cache, install, process};
 use anyhow::{Context as _, Result};
 use clap::Args;
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike as _;
-use std::fs::File;
-use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -21,12 +21,48 @@ pub(crate) struct InspectBench {
     /// Size of each input, in megabytes.
     #[arg(long, default_value_t = 500)]
     megabytes: u64,
-    /// Where the inputs are made; without it a directory that goes away.
+    /// Size of the input by which memory is measured, in megabytes; it is deleted afterwards.
+    #[arg(long, default_value_t = 4000)]
+    large: u64,
+    /// How often each tool reads each input.
+    #[arg(long, default_value_t = 5)]
+    rounds: u32,
+    /// Where the inputs are made and kept; without it a directory that goes away.
     #[arg(long, value_name = "DIR")]
     directory: Option<PathBuf>,
 }
 
-/// Makes the inputs, measures, prints a table.
+type Writer = fn(&Path, u64) -> Result<()>;
+const INPUTS: [(&str, Writer); 3] =
+    [("gwas.tsv", inputs::gwas), ("sites.vcf", inputs::sites), ("genotypes.vcf", inputs::genotypes)];
+
+/// The tool that everything is compared with.
+const OURS: &str = "sekisho check: full decision, SHA-256";
+const PYTHON: [(&str, &str); 2] = [("duckdb", "1.4.2"), ("polars", "1.35.2")];
+const DUCKDB: &str = "import duckdb, sys; print(duckdb.sql(f\"select min(effect_allele_frequency), count(*) from \
+                      read_csv('{sys.argv[1]}')\").fetchall())";
+const POLARS: &str = "import polars, sys; print(polars.scan_csv(sys.argv[1], separator='\\t')\
+                      .select(polars.col('effect_allele_frequency').min(), polars.len()).collect())";
+
+/// A tool and how it reads a file, whose path comes last.
+struct Tool {
+    input: &'static str,
+    name: &'static str,
+    program: PathBuf,
+    arguments: Vec<String>,
+    best: Option<Best>,
+}
+
+/// The best of several times.
+#[derive(Clone, Copy)]
+struct Best {
+    megabytes: f64,
+    processor: f64,
+    passed: f64,
+    memory: u64,
+}
+
+/// Makes the inputs, measures, writes the table.
 pub(crate) fn run(bench: &InspectBench) -> Result<()> {
     let own;
     let directory = match &bench.directory {
@@ -37,85 +73,176 @@ pub(crate) fn run(bench: &InspectBench) -> Result<()> {
         }
     };
     std::fs::create_dir_all(directory)?;
-    let mut cargo = process::cargo();
-    process::run(cargo.args([
-        "build",
-        "--locked",
-        "--release",
-        "--bin",
-        "sekisho",
-        "--bin",
-        "sekisho-inspect",
-    ]))?;
-    let sekisho = build::target().join("release/sekisho");
-    let wanted = bench.megabytes * 1_000_000;
-    let inputs: [(&str, Writer); 3] =
-        [("gwas.tsv", gwas), ("sites.vcf", sites), ("genotypes.vcf", genotypes)];
-    for (name, write) in inputs {
-        process::step(&format!("{name}, {} MB", bench.megabytes), || write(&directory.join(name), wanted))?;
-    }
-    println!("| input | tool | MB/s by processor second | seconds passed | most memory of a process, MB |");
-    println!("|---|---|--:|--:|--:|");
-    for (name, _) in inputs {
+    let mut tools = tools(directory)?;
+    for (name, write) in INPUTS {
         let path = directory.join(name);
-        show(name, "sekisho check (verdict, digest)", &path, Command::new(&sekisho).arg("check").arg(&path))?;
-    }
-    for (input, tool, program, arguments) in [
-        ("sites.vcf", "bcftools view -i 'INFO/AC<10'", "bcftools", &["view", "-H", "-i", "INFO/AC<10"][..]),
-        ("genotypes.vcf", "bcftools view -i 'INFO/AC<10'", "bcftools", &["view", "-H", "-i", "INFO/AC<10"]),
-        (
-            "genotypes.vcf",
-            "plink2 --freq",
-            "plink2",
-            &["--freq", "--out", "PLINK", "--threads", "1", "--vcf"],
-        ),
-        ("gwas.tsv", "awk '$7 < 0.001'", "awk", &["-F\t", "$7 < 0.001"]),
-        ("gwas.tsv", "DuckDB, min of a column", "python3", &["-c", DUCKDB]),
-        ("gwas.tsv", "Polars, min of a column", "python3", &["-c", POLARS]),
-    ] {
-        let path = directory.join(input);
-        let out = directory.join("plink").to_string_lossy().into_owned();
-        let arguments = arguments.iter().map(|a| if *a == "PLINK" { out.as_str() } else { a });
-        if process::on_path(program) {
-            show(input, tool, &path, Command::new(program).args(arguments).arg(&path))?;
-        } else {
-            println!("| {input} | {tool} | not installed | | |");
+        if !path.exists() {
+            process::step(&format!("{name}, {} MB", bench.megabytes), || {
+                write(&path, bench.megabytes * 1_000_000)
+            })?;
         }
     }
+    let busy_before = busy();
+    for round in 1..=bench.rounds {
+        process::step(&format!("round {round} of {}", bench.rounds), || {
+            tools.iter_mut().try_for_each(|tool| tool.measure(&directory.join(tool.input)))
+        })?;
+    }
+    if bench.large > 0 {
+        let (name, path) = ("gwas.tsv, large", directory.join("large.tsv"));
+        process::step(&format!("{name}, {} MB", bench.large), || {
+            inputs::gwas(&path, bench.large * 1_000_000)
+        })?;
+        let mut tool = ours(name)?;
+        tool.measure(&path)?;
+        tools.insert(1, tool);
+        std::fs::remove_file(path)?;
+    }
+    let text = table(&tools, bench, &busy_before);
+    let out = build::target().join("bench-inspect");
+    std::fs::create_dir_all(&out)?;
+    std::fs::write(out.join("table.md"), &text)?;
+    print!("{text}");
     Ok(())
 }
 
-type Writer = fn(&Path, u64) -> Result<()>;
+fn ours(input: &'static str) -> Result<Tool> {
+    let program = build::target().join("release/sekisho");
+    Ok(Tool { input, name: OURS, program, arguments: vec!["check".into()], best: None })
+}
 
-const DUCKDB: &str = "import duckdb, sys; duckdb.sql('SET threads=1'); print(duckdb.sql(f\"select min(effect_allele_frequency), count(*) from read_csv('{sys.argv[1]}')\").fetchall())";
-const POLARS: &str = "import os; os.environ['POLARS_MAX_THREADS']='1'\nimport polars, sys; print(polars.scan_csv(sys.argv[1], separator='\\t').select(polars.col('effect_allele_frequency').min()).collect())";
-
-/// Runs a tool over a file and prints its row. What it says does not matter, a verdict against the file included.
-fn show(input: &str, tool: &str, path: &Path, command: &mut Command) -> Result<()> {
-    let size = path.metadata()?.len() as f64 / 1e6;
-    let (before, begin) = (used()?, Instant::now());
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .with_context(|| tool.to_owned())?;
-    let mut memory = 0;
-    let status = loop {
-        if let Some(status) = child.try_wait()? {
-            break status;
-        }
-        memory = memory.max(most(child.id()));
-        std::thread::sleep(Duration::from_millis(5));
+/// Every tool, built or installed.
+fn tools(directory: &Path) -> Result<Vec<Tool>> {
+    let binaries = ["sekisho", "sekisho-inspect", "sekisho-csv"].map(|name| ["--bin", name]);
+    process::run(process::cargo().args(["build", "--locked", "--release"]).args(binaries.as_flattened()))?;
+    install::for_comparison()?;
+    let python = python()?;
+    let csv = build::target().join("release/sekisho-csv");
+    let plink = directory.join("plink").to_string_lossy().into_owned();
+    let script = |text: &str| vec![python.to_string_lossy().into_owned(), text.to_owned()];
+    let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+    let few = || words("view -H -i INFO/AC<10");
+    let tool = |input, name, program: &str, arguments| Tool {
+        input,
+        name,
+        program: program.into(),
+        arguments,
+        best: None,
     };
-    let (passed, processor) = (begin.elapsed().as_secs_f64(), used()? - before);
-    if status.code() == Some(0) || tool.starts_with("sekisho") && status.code() == Some(1) {
-        let speed = size / processor.max(0.001);
-        println!("| {input} | {tool} | {speed:.0} | {passed:.2} | {} |", memory / 1024);
-    } else {
-        println!("| {input} | {tool} | failed ({status}) | | |");
+    let csv = csv.to_string_lossy().into_owned();
+    const RUN: &str = "import sys; sys.path.insert(0, sys.argv.pop(1)); exec(sys.argv.pop(1))";
+    let run = |text: &str| [vec!["-c".to_owned(), RUN.to_owned()], script(text)].concat();
+    Ok(vec![
+        ours("gwas.tsv")?,
+        tool("gwas.tsv", "csv crate: all records", &csv, Vec::new()),
+        tool("gwas.tsv", "Polars: min of a column", "python3", run(POLARS)),
+        tool("gwas.tsv", "DuckDB: min of a column", "python3", run(DUCKDB)),
+        ours("sites.vcf")?,
+        tool("sites.vcf", "csv crate: all records", &csv, Vec::new()),
+        tool("sites.vcf", "bcftools: sites with AC < 10", "bcftools", few()),
+        ours("genotypes.vcf")?,
+        tool("genotypes.vcf", "bcftools: sites with AC < 10", "bcftools", few()),
+        tool(
+            "genotypes.vcf",
+            "plink2: frequencies",
+            "plink2",
+            [words("--freq --out"), vec![plink], words("--vcf")].concat(),
+        ),
+    ])
+}
+
+/// DuckDB and Polars, in a directory of their own.
+fn python() -> Result<PathBuf> {
+    let names = PYTHON.map(|(name, version)| format!("{name}=={version}"));
+    cache::made(&format!("tools/python-{}", names.join("-")), "DuckDB and Polars", |place| {
+        let mut pip = Command::new("python3");
+        pip.args(["-m", "pip", "install", "--quiet", "--target"]).arg(place).args(&names);
+        process::quietly(&mut pip)
+    })
+}
+
+impl Tool {
+    /// Runs it once. What it says does not matter, a verdict against the file included.
+    fn measure(&mut self, path: &Path) -> Result<()> {
+        let megabytes = path.metadata()?.len() as f64 / 1e6;
+        let (before, begin) = (used()?, Instant::now());
+        let mut child = Command::new(&self.program)
+            .args(&self.arguments)
+            .arg(path)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .with_context(|| self.name.to_owned())?;
+        let mut memory = 0;
+        let status = loop {
+            if let Some(status) = child.try_wait()? {
+                break status;
+            }
+            memory = memory.max(most(child.id()));
+            std::thread::sleep(Duration::from_millis(2));
+        };
+        let (passed, processor) = (begin.elapsed().as_secs_f64(), used()? - before);
+        anyhow::ensure!(
+            status.code() == Some(0) || self.name == OURS && status.code() == Some(1),
+            "{} over {}: {status}",
+            self.name,
+            self.input
+        );
+        let old = self.best.unwrap_or(Best { megabytes, processor, passed, memory });
+        self.best = Some(Best {
+            megabytes,
+            processor: processor.min(old.processor),
+            passed: passed.min(old.passed),
+            memory: memory.max(old.memory),
+        });
+        Ok(())
     }
-    Ok(())
+}
+
+impl Best {
+    fn by_core(&self) -> f64 {
+        self.megabytes / self.processor.max(0.001)
+    }
+}
+
+/// The table, with what has to be known about it below.
+fn table(tools: &[Tool], bench: &InspectBench, busy_before: &str) -> String {
+    let mut text = "| input | tool | MB/s by core | Sekisho is | seconds passed | MB/s | memory, MB |\n\
+                    |---|---|--:|--:|--:|--:|--:|\n"
+        .to_owned();
+    for tool in tools {
+        let Some(best) = tool.best else { continue };
+        let ours = tools.iter().find(|t| t.input == tool.input && t.name == OURS).and_then(|t| t.best);
+        let ratio = match ours {
+            Some(ours) if tool.name != OURS => format!("{:.1} ×", ours.by_core() / best.by_core()),
+            _ => String::new(),
+        };
+        text += &format!(
+            "| {}, {:.0} MB | {} | {:.0} | {ratio} | {:.2} | {:.0} | {} |\n",
+            tool.input,
+            best.megabytes,
+            tool.name,
+            best.by_core(),
+            best.passed,
+            best.megabytes / best.passed,
+            best.memory / 1024
+        );
+    }
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    text + &format!(
+        "\nBest of {} rounds on {cores} cores; by core: megabytes by second of processor time, user and system, of all \
+         threads. Genotypes are blocked at proof, before the file is read. Memory: the largest process at its largest. \
+         Others waiting for the processors before and after: {busy_before} and {}.\n",
+        bench.rounds,
+        busy()
+    )
+}
+
+/// How many were waiting for the processors in the last minute.
+fn busy() -> String {
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    load.split(' ').next().unwrap_or("?").to_owned()
 }
 
 /// Processor seconds of all children so far.
@@ -140,118 +267,4 @@ fn most(process: u32) -> u64 {
             children.split_whitespace().filter_map(|c| c.parse().ok()).map(most).collect::<Vec<u64>>()
         })
         .fold(own, u64::max)
-}
-
-/// Numbers that look random and are the same every time.
-struct Numbers(u64);
-
-impl Numbers {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    /// From zero to one.
-    fn unit(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
-    }
-
-    /// Rare alleles are many, common ones few.
-    fn frequency(&mut self, least: f64) -> f64 {
-        (least.ln() + self.unit() * (0.5_f64.ln() - least.ln())).exp()
-    }
-
-    fn alleles(&mut self) -> (char, char) {
-        const LETTERS: [char; 4] = ['A', 'C', 'G', 'T'];
-        let first = (self.next() % 4) as usize;
-        (LETTERS[first], LETTERS[(first + 1 + (self.next() % 3) as usize) % 4])
-    }
-}
-
-fn fill(path: &Path, bytes: u64, header: &str, mut line: impl FnMut(u64) -> String) -> Result<()> {
-    let mut out = BufWriter::with_capacity(4 << 20, File::create(path)?);
-    out.write_all(header.as_bytes())?;
-    let (mut written, mut number) = (header.len() as u64, 0);
-    while written < bytes {
-        let line = line(number);
-        out.write_all(line.as_bytes())?;
-        written += line.len() as u64;
-        number += 1;
-    }
-    Ok(out.flush()?)
-}
-
-/// Association results, eleven columns; the last row has a rare allele.
-fn gwas(path: &Path, bytes: u64) -> Result<()> {
-    let header = "chromosome\tbase_pair_location\teffect_allele\tother_allele\tbeta\tstandard_error\t\
-                  effect_allele_frequency\tp_value\tvariant_id\trsid\tn\n";
-    let mut n = Numbers(40);
-    let mut pos = 10_000;
-    fill(path, bytes, header, |i| {
-        pos += 1 + n.next() % 400;
-        let (chrom, here) = (1 + pos / 240_000_000, pos % 240_000_000);
-        let (a, b) = n.alleles();
-        let beta = (n.unit() + n.unit() + n.unit() - 1.5) * 0.04;
-        let (se, af, p) = (0.008 + n.unit() * 0.004, n.frequency(0.01), n.unit());
-        format!(
-            "{chrom}\t{here}\t{a}\t{b}\t{beta:.6}\t{se:.6}\t{af:.6}\t{p:.6}\t{chrom}_{here}_{b}_{a}\trs{i}\t100000\n"
-        )
-    })?;
-    let mut out = File::options().append(true).open(path)?;
-    out.write_all(b"22\t249000000\tA\tC\t0.5\t0.2\t0.00003\t0.01\t22_249000000_C_A\trsBAD\t50000\n")?;
-    Ok(())
-}
-
-/// A VCF without persons; the last record has a rare allele.
-fn sites(path: &Path, bytes: u64) -> Result<()> {
-    let mut header = "##fileformat=VCFv4.2\n".to_owned();
-    (1..=22).for_each(|c| header += &format!("##contig=<ID={c},length=249250621>\n"));
-    for (key, number, kind) in
-        [("AC", "A", "Integer"), ("AN", "1", "Integer"), ("AF", "A", "Float"), ("nhomalt", "A", "Integer")]
-    {
-        header += &format!("##INFO=<ID={key},Number={number},Type={kind},Description=\"{key}\">\n");
-    }
-    header += "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n";
-    let mut n = Numbers(41);
-    let mut pos = 10_000;
-    fill(path, bytes, &header, |i| {
-        pos += 1 + n.next() % 250;
-        let (chrom, here) = (1 + pos / 240_000_000, pos % 240_000_000);
-        let (a, b) = n.alleles();
-        let (p, an) = (n.frequency(0.02), 100_000 - 2 * (n.next() % 50));
-        let (ac, hom) = ((p * 100_000.0) as u64, (p * p * 50_000.0).max(10.0) as u64);
-        let af = ac as f64 / an as f64;
-        format!("{chrom}\t{here}\trs{i}\t{a}\t{b}\t100\tPASS\tAC={ac};AN={an};AF={af:.6};nhomalt={hom}\n")
-    })?;
-    let mut out = File::options().append(true).open(path)?;
-    out.write_all(b"22\t249000000\trsBAD\tA\tC\t100\tPASS\tAC=3;AN=100000;AF=0.00003;nhomalt=0\n")?;
-    Ok(())
-}
-
-/// A VCF of 2,504 persons.
-fn genotypes(path: &Path, bytes: u64) -> Result<()> {
-    const PERSONS: usize = 2504;
-    let mut header = "##fileformat=VCFv4.2\n##contig=<ID=22,length=51304566>\n##INFO=<ID=AC,Number=A,Type=Integer,Description=\"copies\">\n\
-                      ##INFO=<ID=AN,Number=1,Type=Integer,Description=\"chromosomes\">\n\
-                      ##FORMAT=<ID=GT,Number=1,Type=String,Description=\"genotype\">\n\
-                      #CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT"
-        .to_owned();
-    (0..PERSONS).for_each(|i| header += &format!("\tS{i:05}"));
-    header.push('\n');
-    let mut n = Numbers(42);
-    let mut pos = 16_050_000;
-    fill(path, bytes, &header, |_| {
-        pos += 1 + n.next() % 600;
-        let (a, b) = n.alleles();
-        let p = n.frequency(0.005);
-        let (mut calls, mut copies) = (String::with_capacity(PERSONS * 4), 0);
-        for _ in 0..PERSONS {
-            let (one, two) = (u8::from(n.unit() < p), u8::from(n.unit() < p));
-            copies += u32::from(one + two);
-            calls.extend(['\t', char::from(b'0' + one), '|', char::from(b'0' + two)]);
-        }
-        format!("22\t{pos}\trs{pos}\t{a}\t{b}\t100\tPASS\tAC={copies};AN={}\tGT{calls}\n", 2 * PERSONS)
-    })
 }

@@ -55,8 +55,8 @@ pub fn run(args: &Args, json: bool) -> Outcome {
         .zip(&inputs)
         .map(|(answer, input)| {
             let mut facts = answer.facts.clone();
-            if facts.sha256.is_empty() {
-                // The inspector stops at proof; the report still names the file it is about.
+            if json && facts.sha256.is_empty() {
+                // The inspector stops at proof; a report for programs still names the file it is about.
                 facts.sha256 = digest(&input.file).unwrap_or_default();
             }
             facts

@@ -137,7 +137,8 @@ impl Code {
             return Some(found);
         }
         // Rounding makes heaps of its own, one step apart; small values may have more digits than large ones.
-        let step = |n: &Number| 10_f64.powi(-(n.decimals.min(30) as i32));
+        let steps: [f64; 31] = std::array::from_fn(|decimals| 10_f64.powi(-(decimals as i32)));
+        let step = |n: &Number| steps[n.decimals.min(30) as usize];
         let mut values: Vec<(f64, f64)> =
             self.numbers.iter().filter(|n| n.value.is_finite()).map(|n| (n.value, step(n))).collect();
         // The smallest heap, as a part of all values.

@@ -38,6 +38,9 @@ impl Comments {
 
 impl TextReader for Comments {
     fn block(&mut self, block: &Block<'_>) -> Flow {
+        if block.outline.is_some_and(|o| !o.hashes) {
+            return Flow::More;
+        }
         let text = block.text;
         let (mut counted, mut number) = (0, block.first);
         let first = text.first().filter(|b| **b == b'#').map(|_| 0);

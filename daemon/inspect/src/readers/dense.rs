@@ -132,15 +132,21 @@ impl Reader {
 }
 
 /// Has every line so many fields, and nothing else that separates?
-fn narrow(text: &[u8], columns: usize) -> bool {
+fn narrow(block: &Block<'_>, columns: usize) -> bool {
+    let text = block.text;
+    if memchr::memchr3(b' ', b',', b';', text).is_some() {
+        return false;
+    }
+    if let Some(tabs) = block.outline.and_then(|o| o.tabs) {
+        return tabs == columns - 1;
+    }
     let lines = memchr::memchr_iter(b'\n', text).count() + usize::from(!text.ends_with(b"\n"));
-    memchr::memchr3(b' ', b',', b';', text).is_none()
-        && memchr::memchr_iter(b'\t', text).count() == lines * (columns - 1)
+    memchr::memchr_iter(b'\t', text).count() == lines * (columns - 1)
 }
 
 impl TextReader for Reader {
     fn block(&mut self, block: &Block<'_>) -> Flow {
-        if self.columns.is_some_and(|columns| narrow(block.text, columns)) {
+        if self.columns.is_some_and(|columns| narrow(block, columns)) {
             return Flow::More;
         }
         for (_, line) in block.lines() {

@@ -7,12 +7,13 @@
 //!   order. So findings are the same with any number of threads, and with none.
 
 use super::sites::profile::Profile;
-use crate::lines::split;
+use crate::lines::{Outline, split};
+use crate::marks::Glance;
 
 /// Looks at blocks of whole lines.
 pub trait Scout: Send + Sync {
-    /// Looks at the lines of `text`, the first of which is line `first`.
-    fn look(&self, text: &[u8], first: u64) -> Report;
+    /// Looks at lines. They are numbered from 0.
+    fn look(&self, text: &[u8]) -> Report;
 }
 
 /// What a scout saw.
@@ -22,6 +23,10 @@ pub struct Report {
     pub learned: usize,
     /// Some lines hold what the reader has never met.
     pub unfamiliar: bool,
+    /// Tabs in every line, where they are the same in all.
+    pub tabs: Option<usize>,
+    /// What else the block holds.
+    pub glance: Glance,
     /// Ends of lines: their line feeds, or the end of the text.
     pub ends: Vec<u32>,
     /// Lines that the reader must read, in order.
@@ -44,6 +49,11 @@ pub struct Seen {
 }
 
 impl Report {
+    /// What is known of all lines.
+    pub fn outline(&self) -> Outline {
+        Outline { lines: self.lines() as u64, tabs: self.tabs, hashes: self.glance.hashes }
+    }
+
     /// Number of lines.
     pub fn lines(&self) -> usize {
         self.ends.len()

@@ -352,6 +352,10 @@ impl TextReader for Reader {
     fn block(&mut self, block: &Block<'_>) -> Flow {
         if self.sites_only && self.header_seen && self.panel.is_none() {
             // Sites without persons throughout: eight columns in every line, and no line of a header.
+            if let Some(o) = block.outline.filter(|o| o.tabs == Some(7) && !o.hashes) {
+                self.rows += o.lines;
+                return Flow::More;
+            }
             let text = block.text;
             let lines = memchr::memchr_iter(b'\n', text).count() + usize::from(!text.ends_with(b"\n"));
             let plain = text.first() != Some(&b'#')

@@ -17,7 +17,7 @@ fn open(head: &str, subjects: Option<u64>) -> Box<dyn TextReader> {
     let context = Context { policy: &policy, request: &request, name: "file", beside: None, crew: &crew };
     let shape = Shape::of(head.as_bytes(), false);
     let sample = Sample { head: head.as_bytes(), whole: false, shape };
-    let block = Block { text: head.as_bytes(), first: 1 };
+    let block = Block { text: head.as_bytes(), first: 1, outline: None };
     if let Some(mut vcf) = SitesVcf::open(&sample, &context, false) {
         vcf.block(&block);
         vcf.learn_now();
@@ -44,14 +44,14 @@ fn read(head: &str, blocks: &[String], subjects: Option<u64>, ahead: Option<usiz
     let mut reports = std::collections::VecDeque::new();
     let mut sent = 0;
     for (at, text) in blocks.iter().enumerate() {
-        let block = Block { text: text.as_bytes(), first: firsts[at] };
+        let block = Block { text: text.as_bytes(), first: firsts[at], outline: None };
         let Some(ahead) = ahead else {
             reader.block(&block);
             continue;
         };
         while sent < blocks.len() && sent <= at + ahead {
             let scout = reader.scout();
-            reports.push_back(scout.map(|s| s.look(blocks[sent].as_bytes(), firsts[sent])));
+            reports.push_back(scout.map(|s| s.look(blocks[sent].as_bytes())));
             sent += 1;
         }
         match reports.pop_front().flatten() {

@@ -64,8 +64,8 @@ impl Profile {
         }
     }
 
-    /// Takes what was seen of the same column in other rows, in whatever order.
-    pub fn join(&mut self, other: &Self) {
+    /// Takes what was seen of the same column in other rows, in whatever order. Their lines are counted from `from`.
+    pub fn join(&mut self, other: &Self, from: u64) {
         fn first<T: Copy>(one: Option<(u64, T)>, other: Option<(u64, T)>) -> Option<(u64, T)> {
             match (one, other) {
                 (Some(one), Some(other)) => Some(if other.0 < one.0 { other } else { one }),
@@ -81,8 +81,9 @@ impl Profile {
         self.words += other.words;
         self.random += other.random;
         self.longest = self.longest.max(other.longest);
-        self.first_small = first(self.first_small, other.first_small);
-        self.first_fraction = first(self.first_fraction, other.first_fraction);
+        self.first_small = first(self.first_small, other.first_small.map(|(line, n)| (from + line, n)));
+        self.first_fraction =
+            first(self.first_fraction, other.first_fraction.map(|(line, n)| (from + line, n)));
     }
 
     /// What an unexplained column with these values may be.

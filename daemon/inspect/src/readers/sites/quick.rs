@@ -26,6 +26,7 @@ enum Number {
 #[derive(Debug)]
 pub struct Quick {
     minimum: u64,
+    digits: u32,
     copies: Option<usize>,
     frequency: Option<usize>,
     genotypes: Vec<usize>,
@@ -61,11 +62,17 @@ impl Quick {
         };
         (usual && counted).then(|| Self {
             minimum: policy.counts.minimum,
+            digits: policy.numbers.significant_digits,
             copies: c.copies.first().copied(),
             frequency: c.frequencies.first().map(|(column, _)| *column),
             genotypes: c.genotypes.clone(),
             number,
         })
+    }
+
+    /// The column of fractions: a row that is clear has a number without surplus digits there.
+    pub fn fractions(&self) -> Option<usize> {
+        self.frequency
     }
 
     /// Is it certain that this row says nothing about few people? Then with the chromosomes, where they are exact and
@@ -110,7 +117,7 @@ impl Quick {
             }
         }
         let fraction = match self.frequency {
-            Some(column) => Some(fraction(text, span(column))?),
+            Some(column) => Some(fraction(text, span(column), self.digits)?),
             None => None,
         };
         let enough = safe_copies(self.minimum).0;
@@ -155,11 +162,11 @@ fn of_chromosomes(ploidy: Ploidy, people: u64) -> (u64, u64) {
 
 /// `0.` with digits behind it, and by how much its rounding may have moved it at most.
 #[inline]
-fn fraction(text: &[u8], (from, length): (usize, usize)) -> Option<(u64, u64)> {
+fn fraction(text: &[u8], (from, length): (usize, usize), digits: u32) -> Option<(u64, u64)> {
     const HALF: [u64; 9] = [50_000_000, 5_000_000, 500_000, 50_000, 5_000, 500, 50, 5, 1];
     let bytes = Bytes::of(text, from, length)?;
     let first_is_zero = bytes.zeros & 1 == 1;
-    if !(bytes.decimal() && first_is_zero && bytes.points == 2 && length > 2) {
+    if !(bytes.decimal() && first_is_zero && bytes.points == 2 && length > 2 && bytes.short(digits)) {
         return None;
     }
     let decimals = length - 2;

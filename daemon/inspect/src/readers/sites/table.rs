@@ -210,7 +210,7 @@ impl SiteTable {
     }
 
     /// Rows that a scout found clear: all that is left is to follow their columns.
-    fn clear_lines(&mut self, text: &[u8], report: &Report, lines: Range<usize>, first: u64, quoted: bool) {
+    fn clear_lines(&mut self, text: &[u8], report: &Report, lines: Range<usize>, first: u64) {
         let rows = lines.len() as u64;
         self.rows += rows;
         self.clear += rows;
@@ -226,7 +226,7 @@ impl SiteTable {
                 continue;
             }
             let line = report.line(text, at);
-            self.sheet.split(line, quoted, &mut spans);
+            self.sheet.split(line, report.glance.quotes, &mut spans);
             for (column, code) in &mut self.codes {
                 let (from, length) = spans.get(*column).copied().unwrap_or_default();
                 code.add(&line[from..from + length], first + at as u64);
@@ -280,19 +280,22 @@ impl TextReader for SiteTable {
     }
 
     fn scouted(&mut self, block: &Block<'_>, report: &Report) -> Flow {
-        let quoted = memchr::memchr(b'"', block.text).is_some();
         for (profile, seen) in self.profiles.iter_mut().zip(&report.profiles) {
-            profile.1.join(seen);
+            profile.1.join(seen, block.first);
         }
         let mut sites = report.sites.iter().peekable();
         let mut at = 0;
         for doubtful in report.doubtful.iter().map(|d| *d as usize).chain([report.lines()]) {
-            self.clear_lines(block.text, report, at..doubtful, block.first, quoted);
+            self.clear_lines(block.text, report, at..doubtful, block.first);
             while let Some(site) = sites.next_if(|s| (s.line as usize) < doubtful) {
                 self.sketch.put(site.key, site.chromosomes);
             }
             if doubtful < report.lines() {
-                self.line(report.line(block.text, doubtful), block.first + doubtful as u64, quoted);
+                self.line(
+                    report.line(block.text, doubtful),
+                    block.first + doubtful as u64,
+                    report.glance.quotes,
+                );
             }
             at = doubtful + 1;
         }

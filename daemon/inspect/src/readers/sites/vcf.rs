@@ -349,7 +349,7 @@ impl TextReader for SitesVcf {
         }
         let unexplained =
             self.sheet.roles.iter().zip(&mut self.profiles).filter(|(r, _)| **r == Role::Unknown);
-        unexplained.zip(&report.profiles).for_each(|((_, profile), seen)| profile.join(seen));
+        unexplained.zip(&report.profiles).for_each(|((_, profile), seen)| profile.join(seen, block.first));
         Flow::More
     }
 

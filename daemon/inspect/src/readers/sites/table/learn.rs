@@ -59,8 +59,11 @@ impl SiteTable {
                 look(self.sheet.roles[c], &self.sheet.header[c], directions).map(|l| (c, Code::new(l)))
             })
             .collect();
-        self.scout = Some(Arc::new(TableScout::new(&self.sheet, &self.profiles, self.sketch.bar())));
         let from = self.held_from;
+        // Scouts know rows, not what stands above them.
+        if from + lines::count(&held) > self.sheet.data_from {
+            self.scout = Some(Arc::new(TableScout::new(&self.sheet, &self.profiles, self.sketch.bar())));
+        }
         self.lines(&held, from);
     }
 

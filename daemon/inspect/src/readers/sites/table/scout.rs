@@ -30,6 +30,8 @@ pub struct TableScout {
     sheet: Sheet,
     looks: Vec<(usize, Look)>,
     quick: Option<Quick>,
+    /// The column that is looked at by `quick`.
+    fractions: Option<usize>,
     unexplained: Vec<usize>,
     bar: Bar,
 }
@@ -54,9 +56,13 @@ impl TableScout {
             Role::Id | Role::Label | Role::Chrom => Some(Look::Word),
             _ => None,
         };
+        let quick = Quick::of(&sheet.groups, &sheet.policy);
+        let fractions = quick.as_ref().and_then(Quick::fractions);
+        let columns = (0..sheet.roles.len()).filter(|c| Some(*c) != fractions);
         Self {
-            looks: sheet.roles.iter().enumerate().filter_map(|(c, r)| Some((c, look(r)?))).collect(),
-            quick: Quick::of(&sheet.groups, &sheet.policy),
+            looks: columns.filter_map(|c| Some((c, look(&sheet.roles[c])?))).collect(),
+            fractions,
+            quick,
             unexplained: profiles.iter().map(|(column, _)| *column).collect(),
             sheet: sheet.clone(),
             bar,
@@ -69,7 +75,7 @@ impl TableScout {
         &self,
         text: &[u8],
         span: &impl Fn(usize) -> (usize, usize),
-        line: (usize, u64),
+        line: usize,
         report: &mut Report,
         scratch: &mut Scratch,
     ) {
@@ -95,19 +101,24 @@ impl TableScout {
         let quick = self.quick.as_ref().filter(|_| clear);
         let chromosomes = match quick.and_then(|q| q.clear(text, span, self.sheet.ploidy(&field))) {
             Some(chromosomes) => chromosomes,
-            None if clear && self.clear_groups(&field, scratch) => counted(&scratch.said),
+            None if clear
+                && self.fractions.is_none_or(|c| self.sheet.cell(c, field(c)) == Cell::Clear)
+                && self.clear_groups(&field, scratch) =>
+            {
+                counted(&scratch.said)
+            }
             None => {
-                report.doubtful.push(line.0 as u32);
+                report.doubtful.push(line as u32);
                 return;
             }
         };
         if let Some(chromosomes) = chromosomes
             && let Some(key) = self.sheet.key(&field).filter(|key| self.bar.lets(*key))
         {
-            report.sites.push(Seen { line: line.0 as u32, key, chromosomes });
+            report.sites.push(Seen { line: line as u32, key, chromosomes });
         }
         for (profile, column) in report.profiles.iter_mut().zip(&self.unexplained) {
-            profile.add(field(*column), line.1, self.sheet.policy.counts.minimum);
+            profile.add(field(*column), line as u64, self.sheet.policy.counts.minimum);
         }
     }
 
@@ -123,13 +134,12 @@ impl TableScout {
     }
 
     /// Rows whose fields stand between separators.
-    fn marked(&self, text: &[u8], marks: &Marks, first: u64, report: &mut Report, scratch: &mut Scratch) {
+    fn marked(&self, text: &[u8], marks: &Marks, report: &mut Report, scratch: &mut Scratch) {
         let (columns, ends) = (self.sheet.header.len(), marks.ends());
         let (mut start, mut mark) = (0, 0);
         for (at, end) in marks.feeds().iter().enumerate() {
-            let number = first + at as u64;
             let row = ends.get(mark..mark + columns);
-            match row.filter(|r| r[columns - 1] == *end && number >= self.sheet.data_from) {
+            match row.filter(|r| r[columns - 1] == *end) {
                 Some(row) => {
                     let last = *end as usize - usize::from(*end > 0 && text[*end as usize - 1] == b'\r');
                     let span = |column: usize| {
@@ -137,7 +147,7 @@ impl TableScout {
                         let to = if column == columns - 1 { last } else { row[column] as usize };
                         (from, to.saturating_sub(from))
                     };
-                    self.row(text, &span, (at, number), report, scratch);
+                    self.row(text, &span, at, report, scratch);
                     mark += columns;
                 }
                 None => {
@@ -150,54 +160,56 @@ impl TableScout {
     }
 
     /// Rows of any other kind.
-    fn split(&self, text: &[u8], first: u64, quoted: bool, report: &mut Report, scratch: &mut Scratch) {
+    fn split(&self, text: &[u8], report: &mut Report, scratch: &mut Scratch) {
         let mut spans = std::mem::take(&mut scratch.spans);
         for at in 0..report.lines() {
-            let number = first + at as u64;
             let line = report.line(text, at);
-            self.sheet.split(line, quoted, &mut spans);
-            if number < self.sheet.data_from || line.is_empty() || spans.len() != self.sheet.header.len() {
+            self.sheet.split(line, report.glance.quotes, &mut spans);
+            if line.is_empty() || spans.len() != self.sheet.header.len() {
                 report.doubtful.push(at as u32);
                 continue;
             }
             let start = line.as_ptr() as usize - text.as_ptr() as usize;
             let span = |column: usize| (start + spans[column].0, spans[column].1);
-            self.row(text, &span, (at, number), report, scratch);
+            self.row(text, &span, at, report, scratch);
         }
         scratch.spans = spans;
     }
 }
 
 impl Scout for TableScout {
-    fn look(&self, text: &[u8], first: u64) -> Report {
+    fn look(&self, text: &[u8]) -> Report {
         thread_local! {
             static MEMORY: RefCell<(Marks, Scratch)> = RefCell::default();
         }
-        let quoted = memchr::memchr(b'"', text).is_some();
         MEMORY.with_borrow_mut(|(marks, scratch)| {
-            let plain = match self.sheet.delimiter {
-                Delimiter::Byte(byte) if !quoted => Some(byte),
-                _ => None,
+            let separator = match self.sheet.delimiter {
+                Delimiter::Byte(byte) => byte,
+                Delimiter::Blank => b'\n',
             };
-            let separator = plain.unwrap_or(b'\n');
             marks.find(text, separator, separator);
+            let glance = marks.glance();
+            let plain = self.sheet.delimiter != Delimiter::Blank && !glance.quotes;
             let mut report = Report {
+                glance,
                 ends: marks.feeds().to_vec(),
                 profiles: vec![Profile::default(); self.unexplained.len()],
                 ..Report::default()
             };
-            if plain.is_some() {
-                self.marked(text, marks, first, &mut report, scratch);
+            if plain {
+                self.marked(text, marks, &mut report, scratch);
             }
             if text.last() != Some(&b'\n') {
                 // The end of the text ends its last line, too.
                 report.ends.push(text.len() as u32);
-                if plain.is_some() {
+                if plain {
                     report.doubtful.push(report.ends.len() as u32 - 1);
                 }
             }
-            if plain.is_none() {
-                self.split(text, first, quoted, &mut report, scratch);
+            let by_tabs = plain && separator == b'\t';
+            report.tabs = Some(self.sheet.header.len() - 1).filter(|_| by_tabs && report.doubtful.is_empty());
+            if !plain {
+                self.split(text, &mut report, scratch);
             }
             report
         })

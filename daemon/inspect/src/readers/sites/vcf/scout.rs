@@ -26,8 +26,44 @@ pub struct VcfScout {
 /// What a record's INFO is made of: most records are made as the one before.
 #[derive(Default)]
 struct Layout {
-    /// Each entry as it begins: `AC=` of a key, or all of a flag, which has no number.
-    entries: Vec<(Vec<u8>, Option<usize>)>,
+    entries: Vec<Entry>,
+}
+
+/// An entry of INFO, as it begins: `AC=` of a key, or all of a flag.
+#[derive(Default)]
+struct Entry {
+    begins: Vec<u8>,
+    /// The same as a number, when it is short.
+    short: Option<(u64, u64)>,
+    /// The number of the key; flags have none.
+    key: Option<usize>,
+}
+
+impl Entry {
+    fn set(&mut self, name: &[u8], value: bool, key: Option<usize>) {
+        self.begins.clear();
+        self.begins.extend_from_slice(name);
+        self.begins.resize(name.len() + usize::from(value), b'=');
+        let mut word = [0; 8];
+        self.short = word
+            .get_mut(..self.begins.len())
+            .filter(|w| !w.is_empty())
+            .map(|w| {
+                w.copy_from_slice(&self.begins);
+                u64::MAX >> (64 - 8 * w.len())
+            })
+            .map(|mask| (mask, u64::from_le_bytes(word)));
+        self.key = key;
+    }
+
+    /// Does the text begin so?
+    #[inline]
+    fn begins(&self, text: &[u8]) -> bool {
+        match (self.short, text.first_chunk()) {
+            (Some((mask, word)), Some(eight)) => u64::from_le_bytes(*eight) & mask == word,
+            _ => text.starts_with(&self.begins),
+        }
+    }
 }
 
 /// Memory for a block.
@@ -77,7 +113,7 @@ impl VcfScout {
             && plain(fixed[5])
             && length(2) <= LONGEST_RUN
             && length(6) <= LONGEST_RUN;
-        let values = scratch.layout.entries.iter().filter_map(|(_, key)| *key).all(|key| {
+        let values = scratch.layout.entries.iter().filter_map(|e| e.key).all(|key| {
             let (from, to) = scratch.values[key];
             plain((from, to)) || self.sheet.roles[key] == Role::Label && to - from <= LONGEST_RUN
         });
@@ -93,7 +129,7 @@ impl VcfScout {
     }
 
     /// Any record, read as the reader would.
-    fn slow(&self, line: &[u8], fixed: &Fixed, number: u64, scratch: &mut Scratch) -> Line {
+    fn slow(&self, line: &[u8], fixed: &Fixed, scratch: &mut Scratch) -> Line {
         let Scratch { layout, values, tally, said } = scratch;
         values.clear();
         values.resize(self.sheet.keys.len(), NOWHERE);
@@ -108,15 +144,10 @@ impl VcfScout {
                 (values[key], guess) = (place, key + 1);
             }
             // The next record is expected to be made like this one.
-            let whole = name.len() + usize::from(place.is_some());
             if layout.entries.len() <= at {
-                layout.entries.push((Vec::new(), None));
+                layout.entries.push(Entry::default());
             }
-            let (begins, of) = &mut layout.entries[at];
-            begins.clear();
-            begins.extend_from_slice(name);
-            begins.resize(whole, b'=');
-            *of = key;
+            layout.entries[at].set(name, place.is_some(), key);
             at += 1;
         });
         layout.entries.truncate(at);
@@ -124,7 +155,7 @@ impl VcfScout {
             layout.entries.clear();
             return Line::Unfamiliar;
         }
-        let judged = self.sheet.judge(line, fixed, values, number, tally, said);
+        let judged = self.sheet.judge(line, fixed, values, 0, tally, said);
         let silent = tally.is_empty();
         if !silent {
             *tally = Tally::default();
@@ -142,7 +173,7 @@ impl VcfScout {
         text: &[u8],
         fixed: &Fixed,
         values: &[(usize, usize)],
-        line: (usize, u64),
+        line: usize,
         chromosomes: Option<u64>,
         report: &mut Report,
     ) {
@@ -150,32 +181,32 @@ impl VcfScout {
         if let Some(chromosomes) = chromosomes
             && let Some(key) = sketch::key(field(2), field(0), field(1)).filter(|key| self.bar.lets(*key))
         {
-            report.sites.push(Seen { line: line.0 as u32, key, chromosomes });
+            report.sites.push(Seen { line: line as u32, key, chromosomes });
         }
         for (profile, key) in report.profiles.iter_mut().zip(&self.unexplained) {
             let (from, to) = values[*key];
             if from != usize::MAX {
                 for part in text[from..to].split(|b| *b == b',') {
-                    profile.add(part, line.1, self.sheet.policy.counts.minimum);
+                    profile.add(part, line as u64, self.sheet.policy.counts.minimum);
                 }
             }
         }
     }
 
-    fn lines(&self, text: &[u8], marks: &Marks, first: u64, report: &mut Report, scratch: &mut Scratch) {
-        let (ends, tabs) = (marks.ends(), marks.fields());
-        let (mut start, mut mark, mut tab) = (0, 0, 0);
+    fn lines(&self, text: &[u8], marks: &Marks, report: &mut Report, scratch: &mut Scratch) {
+        let ends = marks.ends();
+        let (mut start, mut mark) = (0, 0);
         for (at, end) in marks.feeds().iter().enumerate() {
-            let number = first + at as u64;
             let last = *end as usize - usize::from(*end > 0 && text[*end as usize - 1] == b'\r');
             let entries = scratch.layout.entries.len();
+            let tab = |m: &u32| text[*m as usize] == b'\t';
             // Seven tabs before INFO, and as many entries as in the record before.
             let like_before = entries > 0
                 && ends.get(mark + 6 + entries) == Some(end)
-                && tabs.get(tab + 6).is_some_and(|t| ends[mark + 6] == *t)
-                && tabs.get(tab + 7).is_none_or(|t| t > end)
+                && ends[mark..mark + 7].iter().all(tab)
+                && !ends[mark + 7..mark + 6 + entries].iter().any(tab)
                 && text[start] != b'#';
-            let mut done = None;
+            let mut done = false;
             if like_before {
                 let mut fixed = [(0, 0); 8];
                 let mut from = start;
@@ -185,42 +216,38 @@ impl VcfScout {
                 }
                 fixed[7] = (from, last);
                 let Scratch { layout, values, .. } = &mut *scratch;
-                let fits = layout.entries.iter().enumerate().all(|(n, (begins, key))| {
+                let fits = layout.entries.iter().enumerate().all(|(n, entry)| {
                     let to = if n + 1 == entries { last } else { ends[mark + 7 + n] as usize };
-                    let entry = text.get(from..to).unwrap_or_default();
-                    let fits = match key {
-                        Some(key) => {
-                            values[*key] = (from + begins.len(), to);
-                            entry.starts_with(begins)
-                        }
-                        None => entry == begins.as_slice(),
-                    };
+                    let fits = from + entry.begins.len() <= to && entry.begins(&text[from..]);
+                    let fits = fits && (entry.key.is_some() || from + entry.begins.len() == to);
+                    if let Some(key) = entry.key.filter(|_| fits) {
+                        values[key] = (from + entry.begins.len(), to);
+                    }
                     from = to + 1;
                     fits
                 });
                 if fits && let Some(chromosomes) = self.quick(text, &fixed, scratch) {
-                    self.take(text, &fixed, &scratch.values, (at, number), chromosomes, report);
-                    done = Some((mark + 7 + entries, tab + 7));
+                    self.take(text, &fixed, &scratch.values, at, chromosomes, report);
+                    (done, mark) = (true, mark + 7 + entries);
                 }
             }
-            (mark, tab) = done.unwrap_or_else(|| {
-                self.other(&text[start..last], (at, number), report, scratch);
-                let marks = ends[mark..].iter().take_while(|m| *m <= end).count();
-                let passed = tabs[tab..].iter().take_while(|t| *t < end).count();
-                (mark + marks, tab + passed)
-            });
+            if !done {
+                report.tabs = None;
+                self.other(&text[start..last], at, report, scratch);
+                mark += ends[mark..].iter().take_while(|m| *m <= end).count();
+            }
             start = *end as usize + 1;
         }
     }
 
     /// A line that is not quickly seen to be clear.
-    fn other(&self, line: &[u8], (at, number): (usize, u64), report: &mut Report, scratch: &mut Scratch) {
+    fn other(&self, line: &[u8], at: usize, report: &mut Report, scratch: &mut Scratch) {
         let fixed = columns(line).filter(|_| line.first().is_some_and(|b| *b != b'#'));
-        let found = fixed.map_or(Line::Doubtful, |fixed| self.slow(line, &fixed, number, scratch));
+        let found = fixed.map_or(Line::Doubtful, |fixed| self.slow(line, &fixed, scratch));
         match (found, fixed) {
             (Line::Clear(chromosomes), Some(fixed)) => {
                 let values = std::mem::take(&mut scratch.values);
-                self.take(line, &fixed, &values, (at, number), chromosomes, report);
+                self.take(line, &fixed, &values, at, chromosomes, report);
                 scratch.values = values;
             }
             (Line::Unfamiliar, _) => {
@@ -233,7 +260,7 @@ impl VcfScout {
 }
 
 impl Scout for VcfScout {
-    fn look(&self, text: &[u8], first: u64) -> Report {
+    fn look(&self, text: &[u8]) -> Report {
         thread_local! {
             static MEMORY: RefCell<(Marks, Scratch)> = RefCell::default();
         }
@@ -243,16 +270,18 @@ impl Scout for VcfScout {
             scratch.layout.entries.clear();
             let mut report = Report {
                 learned: self.learned,
+                tabs: Some(7),
+                glance: marks.glance(),
                 ends: marks.feeds().to_vec(),
                 profiles: vec![Profile::default(); self.unexplained.len()],
                 ..Report::default()
             };
-            self.lines(text, marks, first, &mut report, scratch);
+            self.lines(text, marks, &mut report, scratch);
             if text.last() != Some(&b'\n') {
                 // The end of the text ends its last line, too.
                 report.ends.push(text.len() as u32);
                 report.doubtful.push(report.ends.len() as u32 - 1);
-                report.unfamiliar = true;
+                (report.unfamiliar, report.tabs) = (true, None);
             }
             report
         })
