@@ -9,6 +9,7 @@ mod cases;
 #[path = "../../tests/corpus/cohort.rs"]
 mod cohort;
 mod formats;
+mod tools;
 
 use crate::{build, process, test};
 use anyhow::{Context as _, Result, ensure};

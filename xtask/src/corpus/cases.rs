@@ -2,6 +2,7 @@
 
 use super::cohort::{Cohort, Linkage, Names};
 use super::formats::{self, Rows, TABLES};
+use super::tools;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -86,6 +87,7 @@ pub(super) fn all() -> Vec<Case> {
     }
     genotypes(&mut cases);
     others(&mut cases);
+    cases.extend(tools::cases());
     cases
 }
 
@@ -274,6 +276,8 @@ fn genotypes(cases: &mut Vec<Case>) {
         for (name, write) in native {
             push(name, sites, write(&cohort));
         }
+        push("BEAGLE", sites, cohort.beagle().into_bytes());
+        push("FinalReport", sites, tools::final_report(12, sites));
         for (by_person, side) in [(true, "a row a person"), (false, "a row a site")] {
             let table = rows(&cohort.matrix(by_person, ",", Names::Real, &|g| g.to_string()));
             for (format, write) in TABLES {

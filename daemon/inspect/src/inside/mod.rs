@@ -7,6 +7,7 @@
 //! Invariant: whatever a reader here leaves out is a problem or evidence; nothing is passed over in silence.
 
 pub mod archive;
+mod array;
 mod biff;
 pub mod columnar;
 mod compound;
@@ -16,6 +17,7 @@ pub mod hdf5;
 mod html;
 mod json;
 mod latex;
+mod listing;
 mod markdown;
 pub mod markup;
 pub mod notebook;
@@ -25,6 +27,7 @@ mod rdata;
 mod rframe;
 mod sevenzip;
 pub mod statistics;
+mod study;
 mod tape;
 mod workbook;
 
@@ -222,6 +225,10 @@ pub fn text(head: &[u8], whole: bool) -> Option<fn(&[u8]) -> Inside> {
         Some(crate::picture::svg::read)
     } else if html::plausible(head) {
         Some(html::read)
+    } else if array::plausible(head) {
+        Some(array::read)
+    } else if study::plausible(head) {
+        Some(study::read)
     } else if crate::readers::text::is_recognised(head, whole) {
         // Logs draw tables of bars, too, and have readers of their own.
         None
@@ -229,6 +236,8 @@ pub fn text(head: &[u8], whole: bool) -> Option<fn(&[u8]) -> Inside> {
         Some(latex::read)
     } else if markdown::plausible(head) {
         Some(markdown::read)
+    } else if listing::plausible(head, whole) {
+        Some(listing::read)
     } else {
         None
     }

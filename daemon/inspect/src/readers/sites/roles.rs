@@ -307,7 +307,7 @@ fn is_statistic(word: &str) -> bool {
 /// `AF_case`, `eas_AF`, `N_eur`, `AC_nfe`: a stem at either end, a group at the other.
 fn stemmed(word: &str, groups: &mut Groups) -> Option<Role> {
     type Make = fn(u32) -> Role;
-    const STEMS: [(&str, Make); 30] = [
+    const STEMS: [(&str, Make); 31] = [
         ("effect_allele_frequency", Role::Frequency),
         ("alternate_allele_frequency", Role::Frequency),
         ("minor_allele_frequency", Role::Frequency),
@@ -317,6 +317,7 @@ fn stemmed(word: &str, groups: &mut Groups) -> Option<Role> {
         ("allele_freq", Role::Frequency),
         ("a1_freq", Role::Frequency),
         ("a1freq", Role::Frequency),
+        ("af1", Role::Frequency),
         ("alt_freqs", Role::Frequency),
         ("alt_freq", Role::Frequency),
         ("ref_freq", Role::Frequency),

@@ -4,6 +4,7 @@ mod bcftools;
 mod plain;
 pub mod scan;
 mod script;
+mod smcl;
 mod stata;
 
 #[cfg(test)]

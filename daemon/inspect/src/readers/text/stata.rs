@@ -1,6 +1,6 @@
 //! Stata text logs: echoed commands, one-way and two-way tables, summaries, coefficient tables, numbers of subjects.
 
-use super::scan;
+use super::{scan, smcl};
 use crate::lines::{self, Block};
 use crate::readers::tally::{Tally, words};
 use crate::readers::{Context, Flow, Found, TextReader, printed};
@@ -12,7 +12,22 @@ use sekisho_policy::schema::Policy;
 pub fn is_log(head: &[u8]) -> bool {
     let head = &head[..head.len().min(8 << 10)];
     let has = |s: &[u8]| memchr::memmem::find(head, s).is_some();
-    (has(b"log type:") && has(b"opened on:")) || head.starts_with(b"{smcl}")
+    (has(b"log type:") && has(b"opened on:")) || head.starts_with(b"{smcl}") || is_pasted(head)
+}
+
+/// A table out of a log: names beside a bar, and a rule with a crossing under them.
+fn is_pasted(head: &[u8]) -> bool {
+    let mut named = false;
+    for line in lines::split(head).take(60) {
+        let bare = line.trim_ascii();
+        if is_rule(bare) && bare.contains(&b'+') && bare.starts_with(b"-----") && named {
+            return true;
+        }
+        let has = |s: &[u8]| memchr::memmem::find(bare, s).is_some();
+        named = has(b" | ")
+            && (has(b"Freq.") || has(b"Coef") || has(b"Obs") && has(b"Mean") || head.starts_with(b". "));
+    }
+    false
 }
 
 /// What the rows below a header are.
@@ -41,6 +56,8 @@ pub struct Log {
     clear: u64,
     table: Table,
     command: bool,
+    /// The log is in SMCL.
+    marked: bool,
 }
 
 impl Log {
@@ -56,6 +73,7 @@ impl Log {
             clear: 0,
             table: Table::None,
             command: false,
+            marked: false,
         }
     }
 
@@ -305,7 +323,17 @@ fn is_rule(bare: &[u8]) -> bool {
 impl TextReader for Log {
     fn block(&mut self, block: &Block<'_>) -> Flow {
         for (at, line) in lines::split(block.text).enumerate() {
-            self.line(line, block.first + at as u64);
+            let number = block.first + at as u64;
+            self.marked |= number == 1 && line.starts_with(b"{smcl}");
+            if self.marked {
+                let (shown, hidden) = smcl::shown(&String::from_utf8_lossy(line));
+                if hidden {
+                    self.tally.add(What::Hidden, self.everything, || (format!("line {number}"), words(line)));
+                }
+                self.line(shown.as_bytes(), number);
+            } else {
+                self.line(line, number);
+            }
         }
         Flow::More
     }
