@@ -25,6 +25,8 @@ const TO_BUILD: &[Package] = &[
     package("libc6-dev", "C headers for the same"),
 ];
 
+const TO_FUZZ: &[Package] = &[package("g++", "libFuzzer is C++")];
+
 /// Only where no other toolchain can compile for BPF.
 const TO_BUILD_BPF: &[Package] = &[
     package("rustc-web", "a rustc whose version fits the prebuilt core library for BPF"),
@@ -75,7 +77,7 @@ pub(crate) fn everything() -> Result<()> {
 pub(crate) fn system() -> Result<()> {
     cargo()?;
     // All packages at once, so that the package index is fetched once.
-    packages(&[TO_BUILD, bpf_packages(), FOR_THE_LAB, FOR_AGREEMENT])
+    packages(&[TO_BUILD, bpf_packages(), TO_FUZZ, FOR_THE_LAB, FOR_AGREEMENT])
 }
 
 /// Only what `build` needs.
@@ -83,6 +85,12 @@ pub(crate) fn for_build() -> Result<()> {
     cargo()?;
     packages(&[TO_BUILD, bpf_packages()])?;
     bpf_linker().map(drop)
+}
+
+/// What `fuzz` needs besides.
+pub(crate) fn for_fuzzing() -> Result<()> {
+    cargo()?;
+    packages(&[TO_BUILD, TO_FUZZ])
 }
 
 fn bpf_packages() -> &'static [Package] {

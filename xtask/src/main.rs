@@ -10,6 +10,7 @@ mod build;
 mod cache;
 mod corpus;
 mod demo;
+mod fuzz;
 mod guest;
 mod image;
 mod install;
@@ -54,6 +55,12 @@ enum Command {
     Bench(bench::Command),
     /// Judge made and real files, just inside and just outside every limit; fails on a verdict that is too mild.
     Corpus,
+    /// Try bytes on every parser of the inspector (libFuzzer); fails on a panic, 10 s or 512 MB.
+    Fuzz {
+        /// Wall time for all parsers together, building not counted.
+        #[arg(long, default_value_t = fuzz::IN_THE_SUITE)]
+        seconds: u64,
+    },
     /// Every check there is, unit to VM; ends with `N passed, N failed`.
     Test,
     /// Run things in the lab: a virtual machine with the product installed.
@@ -71,6 +78,7 @@ fn main() -> ExitCode {
         Command::Demo { kernel } => demo::play(&kernel).map(|()| ExitCode::SUCCESS),
         Command::Bench(command) => bench::main(&command).map(|()| ExitCode::SUCCESS),
         Command::Corpus => corpus::main().map(|()| ExitCode::SUCCESS),
+        Command::Fuzz { seconds } => fuzz::main(seconds).map(|()| ExitCode::SUCCESS),
         Command::Test => test::everything(),
         Command::Vm(command) => return vm::main(command),
         Command::Guest => guest::serve().map(|()| ExitCode::SUCCESS),

@@ -4,7 +4,7 @@
 
 use crate::image::Sort;
 use crate::suite::{self, Count};
-use crate::{build, corpus, demo, install, kernel, lab, process, readme};
+use crate::{build, corpus, demo, fuzz, install, kernel, lab, process, readme};
 use anyhow::{Result, ensure};
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
@@ -32,6 +32,7 @@ const STEPS: &[&[&[Stage]]] = &[
     &[
         &[
             ("verdicts: cargo xtask corpus", || one_of(corpus::main())),
+            ("bytes on parsers: cargo xtask fuzz", || one_of(fuzz::main(fuzz::IN_THE_SUITE))),
             ("tests: host and kernels in VMs", tests),
         ],
         &[("the whole story: cargo xtask demo", || one_of(demo::play(kernel::DEFAULT)))],

@@ -241,6 +241,9 @@ fn read(
         Format::Opaque { format: "PNG", .. } => {
             merge(&mut facts, picture::png::read(&mut stream, context.policy.counts.minimum));
         }
+        Format::Opaque { format: "PDF", .. } => {
+            merge(&mut facts, picture::pdf::read(&mut stream, context.policy.counts.minimum));
+        }
         Format::Opaque { format: "JPEG", .. } => {
             merge(&mut facts, picture::jpeg::read(&mut stream, context.policy.counts.minimum));
         }
@@ -326,6 +329,10 @@ fn text(
         let outline = report.as_ref().map(Report::outline);
         let block = Block { text, first: blocks.passed(lines), outline };
         zeros |= glance.zeros;
+        if zeros && meter.read() > HASH_WHOLE {
+            // Zero bytes refuse the file; there may be terabytes of them.
+            break;
+        }
         if odd.is_none() && glance.foreign {
             odd = crate::encoding::undecodable(block.text, block.first);
         }
@@ -399,8 +406,18 @@ fn merge(facts: &mut FileFacts, found: Found) {
     facts.problems.extend(found.problems);
 }
 
+/// Is something found that blocks the file whatever the rest of it holds?
+fn refused(facts: &FileFacts) -> bool {
+    use {OpaqueKind as O, ProblemKind as P};
+    let opened = |kind| !matches!(kind, O::Reads | O::Model | O::Workbook | O::Picture);
+    facts.problems.iter().any(|p| matches!(p.kind, P::NotText | P::LineTooLong | P::Bomb | P::TooWide))
+        || facts.parts.iter().any(|p| matches!(p, Part::Opaque(opaque) if opened(opaque.kind)))
+}
+
 /// Reads what is left for the digest, and closes the account.
 fn finish(facts: &mut FileFacts, stream: &mut Stream, meter: &Meter, bytes: u64, proven: bool) {
+    // What is refused whatever else is in it need not be read to an end that may be terabytes away.
+    let proven = proven || bytes > HASH_WHOLE && refused(facts);
     let opaque = facts.parts.iter().any(|p| matches!(p, Part::Opaque(_) | Part::BedMatrix(_)));
     if !proven || bytes <= HASH_WHOLE {
         // Through the layers, so that damage is found wherever it is.

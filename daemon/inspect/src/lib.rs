@@ -20,6 +20,7 @@ mod lines;
 mod marks;
 mod names;
 mod number;
+pub mod parsers;
 mod picture;
 mod readers;
 mod roles;

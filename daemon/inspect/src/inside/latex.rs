@@ -1,6 +1,7 @@
 //! LaTeX: `tabular` environments and the like, comments, and the text between them.
 
 use super::{Inside, utf8};
+use sekisho_policy::facts::ProblemKind;
 
 const TABLES: [&str; 6] = ["tabular", "tabularx", "longtable", "tabulary", "array", "tabular*"];
 
@@ -33,7 +34,10 @@ pub fn read(bytes: &[u8]) -> Inside {
         let begin = format!("\\begin{{{name}}}");
         let end = format!("\\end{{{name}}}");
         let after = &rest[at + begin.len()..];
-        let (body, left) = after.split_once(end.as_str()).unwrap_or((after, ""));
+        let (body, left) = after.split_once(end.as_str()).unwrap_or_else(|| {
+            inside.problem(ProblemKind::Malformed, name, "a table that does not end");
+            (after, "")
+        });
         number += 1;
         inside.table(format!("table {number}"), &rows(body));
         rest = left;

@@ -23,6 +23,7 @@ pub mod markup;
 pub mod notebook;
 mod numpy;
 mod office;
+mod pickle;
 mod rdata;
 mod rframe;
 mod sevenzip;
@@ -179,6 +180,59 @@ impl Inside {
     }
 }
 
+/// A reader's name, and the reader.
+pub type Reader = (&'static str, fn(&[u8]) -> Inside);
+
+/// Every reader of this room by itself, whatever it takes to be chosen.
+pub const READERS: &[Reader] = &[
+    ("zip", zipped),
+    ("tar", tape::read),
+    ("workbook", |bytes| workbook::read(members(bytes, &WORKBOOK))),
+    ("opendocument", |bytes| {
+        workbook::open_document(members(bytes, &["content.xml", "styles.xml", "meta.xml"]))
+    }),
+    ("document", |bytes| document::read(members(bytes, &["word/document.xml", "word/header1.xml", "x.xml"]))),
+    ("rdata", rdata::read),
+    ("numpy", numpy::read),
+    ("pickle", pickle::read),
+    ("stata", statistics::stata::read),
+    ("old-stata", statistics::old_stata::read),
+    ("sas", statistics::sas::read),
+    ("transport", statistics::transport::read),
+    ("spss", statistics::spss::read),
+    ("hdf5", hdf5::read),
+    ("sevenzip", sevenzip::read),
+    ("biff", biff::read),
+    ("parquet", columnar::parquet::read),
+    ("arrow", columnar::arrow::read),
+    ("json", json::read),
+    ("svg", crate::picture::svg::read),
+    ("html", html::read),
+    ("latex", latex::read),
+    ("markdown", markdown::read),
+];
+
+const WORKBOOK: [&str; 6] = [
+    "xl/workbook.xml",
+    "xl/_rels/workbook.xml.rels",
+    "xl/sharedStrings.xml",
+    "xl/worksheets/sheet1.xml",
+    "xl/comments1.xml",
+    "xl/styles.xml",
+];
+
+/// An archive with these members, their contents one after the other with two bytes 0xff between them.
+fn members(bytes: &[u8], names: &[&str]) -> Inside {
+    let mut archive = Inside::new("zip");
+    let mut rest = bytes;
+    for name in names {
+        let end = memchr::memmem::find(rest, b"\xff\xff").unwrap_or(rest.len());
+        archive.member(*name, rest[..end].to_vec());
+        rest = rest.get(end + 2..).unwrap_or_default();
+    }
+    archive
+}
+
 /// Takes a binary file apart, if its reader is here. `head` is its beginning.
 pub fn binary(head: &[u8]) -> Option<fn(&[u8]) -> Inside> {
     match head {
@@ -198,6 +252,8 @@ pub fn binary(head: &[u8]) -> Option<fn(&[u8]) -> Inside> {
         _ if head.starts_with(&statistics::sas::MAGIC) => Some(statistics::sas::read),
         _ if statistics::old_stata::plausible(head) => Some(statistics::old_stata::read),
         _ if head.starts_with(b"<stata_dta>") => Some(statistics::stata::read),
+        // Detection has made sure that it ends as one.
+        [0x80, 2..=5, ..] => Some(pickle::read),
         _ => None,
     }
 }

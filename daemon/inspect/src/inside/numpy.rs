@@ -7,10 +7,11 @@ use sekisho_policy::facts::{OpaqueKind, ProblemKind};
 pub fn read(bytes: &[u8]) -> Inside {
     let mut inside = Inside::new("numpy");
     match array(bytes) {
-        Some((kind, columns, from)) => {
+        Some((kind, rows, columns, from)) => {
             let size = kind.size();
             let data = &bytes[from..];
-            if !data.len().is_multiple_of(size * columns.max(1)) {
+            let claimed = columns.checked_mul(size).and_then(|row| row.checked_mul(rows));
+            if claimed != Some(data.len()) {
                 inside.problem(ProblemKind::NotInspected, "data", "its length does not fit the header");
                 return inside;
             }
@@ -90,8 +91,8 @@ impl Kind {
     }
 }
 
-/// Kind of the values, columns, and where the data begin.
-fn array(bytes: &[u8]) -> Option<(Kind, usize, usize)> {
+/// Kind of the values, rows, columns, and where the data begin.
+fn array(bytes: &[u8]) -> Option<(Kind, usize, usize, usize)> {
     let (length, from) = match bytes.get(6)? {
         1 => (usize::from(u16::from_le_bytes(bytes.get(8..10)?.try_into().ok()?)), 10),
         2 | 3 => (usize::try_from(u32::from_le_bytes(bytes.get(8..12)?.try_into().ok()?)).ok()?, 12),
@@ -118,14 +119,14 @@ fn array(bytes: &[u8]) -> Option<(Kind, usize, usize)> {
         ("|", "S") if (1..=64).contains(&width) => Kind::Bytes(width),
         _ => return None,
     };
-    let columns = match (&shape[..], fortran) {
-        ([_], _) => 1,
+    let (rows, columns) = match (&shape[..], fortran) {
+        ([rows], _) => (*rows, 1),
         // The other order is the same table turned on its side.
-        ([rows, _], true) => *rows,
-        ([_, columns], false) => *columns,
+        ([rows, columns], true) => (*columns, *rows),
+        ([rows, columns], false) => (*rows, *columns),
         _ => return None,
     };
-    (columns > 0).then_some((kind, columns, from + length))
+    (columns > 0).then_some((kind, rows, columns, from + length))
 }
 
 #[cfg(test)]

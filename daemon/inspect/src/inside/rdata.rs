@@ -51,7 +51,7 @@ enum Stop {
 pub fn read(bytes: &[u8]) -> Inside {
     let mut inside = Inside::new("rdata");
     let saved = bytes.starts_with(b"RD");
-    let body = if saved { &bytes[5..] } else { bytes };
+    let body = if saved { bytes.get(5..).unwrap_or_default() } else { bytes };
     let mut reader = Reader { rest: body, references: Vec::new(), left: MOST };
     let found = reader.head().and_then(|()| reader.object(0));
     match found {

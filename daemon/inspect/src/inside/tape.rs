@@ -49,6 +49,9 @@ pub fn read(bytes: &[u8]) -> Inside {
         }
         at = padded;
     }
+    if bytes.get(at..at + BLOCK).is_none() {
+        inside.problem(ProblemKind::Malformed, format!("byte {at}"), "the archive's end is missing");
+    }
     if bytes.get(at..).is_some_and(|rest| rest.iter().any(|b| *b != 0)) {
         inside.problem(ProblemKind::NotInspected, format!("byte {at}"), "bytes behind the archive's end");
     }

@@ -20,7 +20,11 @@ pub fn read(stream: &mut impl Read, minimum: u64) -> Found {
     let opaque = Opaque { kind: OpaqueKind::Picture, format: "JPEG".into(), detail: String::new() };
     let mut found = Found { kind: "jpeg".into(), rows: 1, unit: "pictures", ..Found::nothing() };
     found.parts.push(Part::Opaque(opaque));
-    match if whole { segments(&bytes) } else { None } {
+    if !whole {
+        found.problems.push(Problem::new(ProblemKind::Bomb, "", "larger than is looked into"));
+        return found;
+    }
+    match segments(&bytes) {
         Some(Segments { beside, rest }) => {
             let mut tally = Tally::default();
             let about = tally.name("");

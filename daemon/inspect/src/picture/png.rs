@@ -33,7 +33,11 @@ pub fn read(stream: &mut impl Read, minimum: u64) -> Found {
             found.parts.push(Part::Statistics(Statistics { rows: 1, clear: 1, minimum, subjects, evidence }));
         }
         Err((place, detail)) => {
-            let kind = if place == "IEND" { ProblemKind::TrailingBytes } else { ProblemKind::Malformed };
+            let kind = match place {
+                "" => ProblemKind::Bomb,
+                "IEND" => ProblemKind::TrailingBytes,
+                _ => ProblemKind::Malformed,
+            };
             let opaque = Opaque { kind: OpaqueKind::Picture, format: "PNG".into(), detail: String::new() };
             found.parts.push(Part::Opaque(opaque));
             found.problems.push(Problem::new(kind, place, detail));

@@ -1,0 +1,2 @@
+x <- read.csv('a.csv')
+summary(glm(y ~ x, family = binomial))
