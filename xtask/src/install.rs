@@ -56,10 +56,8 @@ const FOR_AGREEMENT: &[Package] = &[
 ];
 
 /// Only where inspection is measured beside other tools.
-const TO_COMPARE: &[Package] = &[
-    package("python3", "runs DuckDB and Polars, to compare with"),
-    package("python3-pip", "fetches them"),
-];
+const TO_COMPARE: &[Package] =
+    &[package("python3", "runs DuckDB and Polars, to compare with"), package("python3-pip", "fetches them")];
 
 /// Tools that inspection is measured beside. What is on the path already stays as it is.
 pub(crate) fn for_comparison() -> Result<()> {
