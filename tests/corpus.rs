@@ -10,6 +10,8 @@ mod channels;
 mod cohort;
 #[path = "corpus/disguises.rs"]
 mod disguises;
+#[path = "corpus/mended.rs"]
+mod mended;
 #[path = "corpus/run.rs"]
 mod run;
 #[path = "corpus/tricks.rs"]
