@@ -5,7 +5,7 @@
 //! never kept, is said ([`Kept::whole`], [`Earlier::missing`]), and a rule that needed it never passes the file.
 
 use crate::facts::compared::{Entry, HiddenEntry, Margin};
-use crate::facts::{Comparable, Genotypes, Part, Site};
+use crate::facts::{Comparable, Genotypes, Part, Repeats, Site};
 use crate::rules::plan_scope::Asked;
 use crate::rules::{Scope, bed_as_genotypes, judge_within};
 use crate::{FileFacts, Finding, Policy, RequestInfo, Verdict};
@@ -54,6 +54,9 @@ pub struct Kept {
     pub tables: Vec<Table>,
     /// Per-person genotypes, their lists cut.
     pub genotypes: Vec<Genotypes>,
+    /// Short tandem repeats of persons.
+    #[serde(default)]
+    pub repeats: Vec<Repeats>,
 }
 
 /// A [`Comparable`] without words.
@@ -120,6 +123,7 @@ impl Kept {
         let sites = |g: &Genotypes| 1 + g.first_sites.len() + g.unlinked_sites.len();
         1 + self.tables.iter().map(Table::weight).sum::<usize>()
             + self.genotypes.iter().map(sites).sum::<usize>()
+            + self.repeats.iter().map(|r| 1 + r.loci.len()).sum::<usize>()
     }
 }
 
@@ -127,7 +131,9 @@ impl From<&Kept> for FileFacts {
     /// The facts as far as they were kept: enough to compare, not enough to judge a file by itself.
     fn from(kept: &Kept) -> Self {
         let tables = kept.tables.iter().map(|t| Part::Comparable(t.into()));
-        let parts = tables.chain(kept.genotypes.iter().cloned().map(Part::Genotypes)).collect();
+        let persons = kept.genotypes.iter().cloned().map(Part::Genotypes);
+        let repeats = kept.repeats.iter().cloned().map(Part::Repeats);
+        let parts = tables.chain(persons).chain(repeats).collect();
         Self {
             path: kept.name.clone(),
             sha256: kept.sha256.clone(),
@@ -195,6 +201,13 @@ fn keep_file(files: &[FileFacts], index: usize, file: &FileFacts, room: &mut usi
                 // Without room its lists stay empty, and so does the proof that they are all.
                 let most = if fits(2 * MOST_SITES) { MOST_SITES } else { 0 };
                 kept.genotypes.push(cut(g.clone(), most));
+            }
+            Part::Repeats(repeats) => {
+                if fits(1 + repeats.loci.len()) {
+                    kept.repeats.push(repeats.clone());
+                } else {
+                    kept.whole = false;
+                }
             }
             Part::BedMatrix(bed) => match bed_as_genotypes(files, index, bed) {
                 Some(g) => {

@@ -191,3 +191,38 @@ fn a_file_blocked_early_is_named_by_its_digest_all_the_same() {
     let sum = String::from_utf8(sum.stdout).unwrap();
     assert_eq!(report.json["files"][0]["sha256"].as_str(), sum.split(' ').next());
 }
+
+#[test]
+fn columns_of_what_identifies_are_blocked_under_any_name_and_lone_ones_shown() {
+    let number = |i: u64| {
+        let base = 12_345_678_900 + i * 37;
+        let digit = |n: u32| base / 10_u64.pow(n - 1) % 10;
+        let sum: u64 = (1..=11).map(|n| digit(n) * u64::from(if n <= 6 { n + 1 } else { n - 5 })).sum();
+        let check = if sum % 11 <= 1 { 0 } else { 11 - sum % 11 };
+        format!("{base:011}{check}")
+    };
+    let forms: [(&str, &dyn Fn(u64) -> String); 7] = [
+        ("my number", &number),
+        ("postal code", &|i| format!("113-{:04}", 8000 + i)),
+        ("residence card", &|i| format!("AB{:08}CD", 12_345_600 + i)),
+        ("passport", &|i| format!("TK{:07}", 1_234_500 + i)),
+        ("era", &|i| format!("昭和{}年5月{}日", 30 + i, 3 + i)),
+        ("telephone", &|i| format!("03-1234-{:04}", 5000 + i)),
+        ("mail", &|i| format!("u{i}@example.ac.jp")),
+    ];
+    for (name, write) in forms {
+        let text = (0..6).fold("key,n\n".to_owned(), |s, i| s + &format!("{},{}\n", write(i), 120 + i));
+        assert_eq!(verdict(&text), "block", "{name}: {text}");
+    }
+    assert_eq!(verdict(&format!("group,n\na {},120\nb,130\n", number(3))), "review");
+}
+
+#[test]
+fn allowed_ids_excuse_nothing_that_stands_beside_them() {
+    let text = (1..=30).fold("id,age,bmi\n".to_owned(), |s, i| {
+        s + &format!("JGAN{i:09},{},{:.1}\n", 30 + i, 20.0 + f64::from(i) / 3.0)
+    });
+    assert_eq!(verdict(&text), "block");
+    let ids = (1..=30).fold(String::new(), |s, i| s + &format!("JGAN{i:09}\n"));
+    assert_ne!(verdict(&ids), "pass");
+}

@@ -134,3 +134,20 @@ fn two_approvals_at_once_release_one_of_the_two() {
     });
     assert_eq!(std::fs::read_dir(node.path("release")).unwrap().count(), 1);
 }
+
+#[test]
+fn what_is_released_carries_no_times_of_the_requester() {
+    let node = Node::start();
+    let made = node.path("home").join("made.frq").display().to_string();
+    std::fs::write(&made, frq(379)).unwrap();
+    node.run_as("root", "chown", &[RESEARCHER, &made]);
+    // A number in disguise: seconds since 1970.
+    let target = node.spool("timed.frq").display().to_string();
+    node.shell(RESEARCHER, &format!("touch -d @981173106 {made} && mv {made} {target}"));
+    let id = node.await_state(RESEARCHER, "timed.frq", "held");
+    assert_eq!(approve(&node, &id).0, 0, "{}", node.log());
+    let release = node.path("release").display().to_string();
+    let times = node.run_as("root", "find", &[&release, "-printf", "%T@ %A@ %p\n"]);
+    let times = String::from_utf8(times.stdout).unwrap();
+    assert!(times.contains("timed.frq") && !times.contains("981173106"), "{times}");
+}

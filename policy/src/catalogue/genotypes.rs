@@ -175,3 +175,13 @@ pub fn orientation() -> Words {
         "部位の列または行を rs 番号か 染色体:位置 で示してください",
     )
 }
+
+/// Short tandem repeats of persons.
+pub fn repeats(loci: u64, limit: u64) -> Words {
+    Words::new(
+        format!("short tandem repeats of persons at {loci} loci; {limit} or more are personal information"),
+        "release allele frequencies of the loci instead, or have the officer judge fewer loci",
+        format!("個人別の STR が {loci} 座位あります（{limit} 座位以上は個人識別符号に該当します）"),
+        "代わりに座位ごとのアレル頻度を提出するか、座位を減らして審査担当者の判断を仰いでください",
+    )
+}

@@ -103,6 +103,16 @@ pub struct SiteList {
     pub sites: Vec<Site>,
 }
 
+/// Short tandem repeats of persons, as laboratories type them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Repeats {
+    /// Names of the loci, in large letters; no more than [`keep::SITES`].
+    pub loci: Vec<String>,
+    /// How many there are.
+    pub number: u64,
+}
+
 /// Persons without measurements.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -9,7 +9,7 @@ mod reading;
 mod statistics;
 
 pub use compared::{Comparable, Entry, HiddenEntry, Margin};
-pub use genotypes::{BedMatrix, Beside, Genotypes, Proof, Site, SiteList, SubjectList, keep};
+pub use genotypes::{BedMatrix, Beside, Genotypes, Proof, Repeats, Site, SiteList, SubjectList, keep};
 pub use reading::{Coverage, Opaque, OpaqueKind, Problem, ProblemKind};
 pub use statistics::{Evidence, Example, Statistics, What, most};
 
@@ -41,6 +41,8 @@ pub struct FileFacts {
 pub enum Part {
     /// Alleles, genotypes or dosages per person and site.
     Genotypes(Genotypes),
+    /// Short tandem repeats per person and locus.
+    Repeats(Repeats),
     /// A PLINK `.bed` body, whose shape only its `.bim` and `.fam` can tell.
     BedMatrix(BedMatrix),
     /// Site ids, positions and alleles without any person.

@@ -11,6 +11,7 @@ mod individual_plots;
 mod personal_information;
 pub mod plan_scope;
 mod reading;
+mod repeats;
 mod shared_margins;
 pub mod small_counts;
 pub mod small_frequencies;
@@ -63,6 +64,7 @@ pub fn judge_within(
         .collect();
     let together = individual_genotypes::judge(policy, scope.earlier, files)
         .into_iter()
+        .chain(repeats::judge(policy, scope.earlier, files))
         .chain(differencing::judge(policy, scope, files))
         .chain(plan_scope::judge(policy, scope, request, files));
     for (index, finding) in together {

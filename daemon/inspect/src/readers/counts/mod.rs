@@ -3,6 +3,7 @@
 pub mod cells;
 mod coded;
 mod grid;
+mod loci;
 mod margins;
 pub mod mend;
 pub mod personal;

@@ -1,4 +1,5 @@
-//! Personal information in columns and in words (`5-4(1)`): identifiers by header, e-mail, telephone, My Number.
+//! Personal information in columns and in words (`5-4(1)`): identifiers by header, e-mail, telephone, My Number, and by the
+//! form of their values postal codes, residence cards, passports and dates by era.
 
 use super::grid::Grid;
 use super::words::Word;
@@ -25,16 +26,84 @@ pub fn columns(grid: &Grid, tally: &mut Tally) {
         for row in hits {
             tally.add(what, about, || (grid.place(row, column), masked(&grid.text[row][column])));
         }
-        let numbers = grid.text.iter().filter(|r| my_number(r[column].trim_ascii())).count();
-        if numbers >= 3 && numbers * 10 >= filled * 8 {
-            tally.add_many(What::Personal, about, numbers as u64, || ("column".into(), "my number".into()));
+        for (name, has) in FORMS {
+            let found = grid.text.iter().filter(|r| has(r[column].trim_ascii())).count();
+            if found >= 3 && found * 10 >= filled * 8 {
+                tally.add_many(What::Personal, about, found as u64, || ("column".into(), name.into()));
+            }
         }
     }
 }
 
-/// Does the text hold an e-mail address or a telephone number?
+/// A name, and whether a whole cell has the form.
+type Form = (&'static str, fn(&[u8]) -> bool);
+
+/// What a column of them cannot be by accident.
+const FORMS: [Form; 5] = [
+    ("my number", my_number),
+    ("postal code", postal_code),
+    ("residence card", |t| form(t, "AA99999999AA")),
+    ("passport", |t| form(t, "AA9999999")),
+    ("date by era", era_date),
+];
+
+/// Large letters for `A`, digits for `9`, anything else as it is.
+fn form(text: &[u8], form: &str) -> bool {
+    text.len() == form.len()
+        && text.iter().zip(form.bytes()).all(|(b, f)| match f {
+            b'A' => b.is_ascii_uppercase(),
+            b'9' => b.is_ascii_digit(),
+            _ => *b == f,
+        })
+}
+
+/// `〒123-4567`, with an address behind it or not; `123-4567`.
+fn postal_code(text: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(text) else { return false };
+    let (marked, code) = match text.strip_prefix('〒') {
+        Some(rest) => (true, rest.trim_start()),
+        None => (false, text),
+    };
+    let behind = code.get(8..).unwrap_or_default().trim_start();
+    let prefecture =
+        ["都", "道", "府", "県"].iter().any(|p| behind.chars().take(4).any(|c| p.starts_with(c)));
+    code.get(..8).is_some_and(|c| form(c.as_bytes(), "999-9999"))
+        && (marked || behind.is_empty() || prefecture)
+}
+
+/// `昭和34年5月6日`, `S34.5.6`, `平成元年1月8日`: a day, not a year.
+fn era_date(text: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(text) else { return false };
+    const ERAS: [&str; 9] = ["明治", "大正", "昭和", "平成", "令和", "T", "S", "H", "R"];
+    let Some(rest) = ERAS.iter().find_map(|era| text.strip_prefix(era)) else { return false };
+    let rest = rest.trim_start().strip_suffix('日').unwrap_or(rest.trim_start());
+    let parts: Vec<&str> = rest.split(['年', '月', '.', '/', '-']).map(str::trim).collect();
+    parts.len() == 3
+        && parts.iter().enumerate().all(|(at, part)| {
+            at == 0 && *part == "元"
+                || (1..=2).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit())
+        })
+}
+
+/// Does the text hold an e-mail address, a telephone number, a My Number or a postal code with its address?
 pub fn identifies(text: &[u8]) -> bool {
-    email(text) || telephone(text)
+    email(text) || telephone(text) || lone_number(text) || address(text)
+}
+
+/// Twelve digits, by themselves or in fours, whose check digit fits.
+fn lone_number(text: &[u8]) -> bool {
+    let numeric = |b: &u8| b.is_ascii_digit() || *b == b'-';
+    text.split(|b| !(numeric(b) || b.is_ascii_alphabetic() || matches!(b, b'.' | b'_'))).any(|word| {
+        (word.len() == 12 || form(word, "9999-9999-9999")) && word.iter().all(numeric) && my_number(word)
+    })
+}
+
+/// `〒` and seven digits, wherever they stand.
+fn address(text: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(text) else { return false };
+    text.split('〒')
+        .skip(1)
+        .any(|after| after.trim_start().get(..8).is_some_and(|c| form(c.as_bytes(), "999-9999")))
 }
 
 fn email(text: &[u8]) -> bool {
@@ -129,6 +198,35 @@ mod tests {
         for text in ["user@host", "rs123@x", "2020-01-02", "0.123-0.456-0.789", "12-34-56", "p=0.01-0.02"] {
             assert!(!identifies(text.as_bytes()), "{text}");
         }
+    }
+
+    #[test]
+    fn values_have_the_form_of_what_identifies_and_nothing_near_it() {
+        let of = |name: &str| FORMS.iter().find(|(n, _)| *n == name).unwrap().1;
+        for (name, text, expected) in [
+            ("postal code", "〒113-8655", true),
+            ("postal code", "113-8655", true),
+            ("postal code", "113-8655 東京都文京区", true),
+            ("postal code", "113-865", false),
+            ("postal code", "113-86555", false),
+            ("postal code", "113-8655 people", false),
+            ("residence card", "AB12345678CD", true),
+            ("residence card", "AB1234567CD", false),
+            ("passport", "TK1234567", true),
+            ("passport", "rs1234567", false),
+            ("passport", "AB123456", false),
+            ("date by era", "昭和34年5月6日", true),
+            ("date by era", "平成元年1月8日", true),
+            ("date by era", "S34.5.6", true),
+            ("date by era", "平成30年", false),
+            ("date by era", "H3K27", false),
+            ("date by era", "R2.0", false),
+        ] {
+            assert_eq!(of(name)(text.as_bytes()), expected, "{name}: {text}");
+        }
+        assert!(identifies("番号は 1234-5678-9018 です".as_bytes()));
+        assert!(!identifies(b"rs123456789018 and 0.123456789018"));
+        assert!(identifies("連絡先 〒113-8655 東京都".as_bytes()));
     }
 
     #[test]

@@ -475,6 +475,7 @@ impl TextReader for CountTable {
         let rows = table.rows;
         let parts = std::iter::once(Part::Statistics(table))
             .chain(margins::comparable(&self.grid, &margins))
+            .chain(super::loci::look(&self.grid))
             .collect();
         Found { kind, rows, unit: "rows", parts, problems }
     }
