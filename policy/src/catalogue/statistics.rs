@@ -253,6 +253,12 @@ fn words(table: &Statistics, found: &Evidence) -> Words {
             "ノイズのような画素があります。データを隠せる状態です",
             "主な色だけの写しを作成するか（sekisho check --fix DIR）、審査担当者に確認してもらってください",
         ),
+        What::Cells => Words::new(
+            "a picture of many cells in rows and columns: it may show a value a person",
+            "draw points, or sums over groups; or tell the officer what one cell stands for",
+            "行と列に並んだ多数のマスからなる図です。一人ひとりの値を示している可能性があります",
+            "点や群ごとの集計で描くか、1 マスが何を表すかを審査担当者に説明してください",
+        ),
         What::MaybePersonal => Words::new(
             format!("{n} [value|values] that may be personal information"),
             "take them out, or tell the officer what they are",

@@ -124,4 +124,6 @@ pub enum What {
     Hidden,
     /// Pixels that look like noise: colours, or cells of one pixel, may carry data.
     Noise,
+    /// A picture of many cells in rows and columns.
+    Cells,
 }

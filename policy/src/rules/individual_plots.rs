@@ -14,5 +14,5 @@ pub(super) const CLAUSE: &str = "5-4(2)(iii)";
 
 /// What evidence weighs under this clause; `None` when it is not this rule's.
 pub(super) fn weight(what: What) -> Option<Verdict> {
-    matches!(what, What::SubjectFeatures | What::Noise).then_some(Verdict::Review)
+    matches!(what, What::SubjectFeatures | What::Noise | What::Cells).then_some(Verdict::Review)
 }

@@ -4,6 +4,7 @@
 //! same bytes, whatever chunks, filters and packing it came with.
 
 pub mod jpeg;
+pub mod lattice;
 pub mod pdf;
 pub mod pixels;
 pub mod png;

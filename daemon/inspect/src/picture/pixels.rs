@@ -1,5 +1,6 @@
 //! Pixels, what in them looks like noise, and writing them.
 
+use super::lattice::Lattice;
 use flate2::{Compression, Crc, write::ZlibEncoder};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
@@ -75,6 +76,25 @@ impl Pixels {
                 self.rgba.len()
             )
         })
+    }
+
+    /// What is said of cells in rows and columns; see [`Lattice`]. A cell begins where a colour differs from what is left of
+    /// it and above it, and goes on to the right and below: smoothed edges and lone pixels begin none.
+    pub fn cells(&self) -> Option<String> {
+        let mut lattice = Lattice::default();
+        for y in 0..self.height.saturating_sub(1) {
+            let at = y * self.width;
+            for x in 0..self.width.saturating_sub(1) {
+                let own = self.rgba[at + x];
+                let continues = own == self.rgba[at + x + 1] && own == self.rgba[at + self.width + x];
+                let begins = (x == 0 || own != self.rgba[at + x - 1])
+                    && (y == 0 || own != self.rgba[at + x - self.width]);
+                if continues && begins {
+                    lattice.add(x as i64, y as i64);
+                }
+            }
+        }
+        lattice.said()
     }
 
     /// The same picture in its main colours, on white, and their number.

@@ -86,6 +86,9 @@ fn check(bytes: &[u8]) -> Result<Tally, Fault> {
     if let Some(noise) = pixels.noise() {
         tally.add(What::Noise, about, || ("pixels".into(), noise));
     }
+    if let Some(cells) = pixels.cells() {
+        tally.add(What::Cells, about, || ("pixels".into(), cells));
+    }
     Ok(tally)
 }
 

@@ -7,6 +7,7 @@
 mod tests;
 mod values;
 
+use super::lattice::Lattice;
 use crate::inside::Inside;
 use crate::inside::markup::{Piece, Pieces, attributes};
 use crate::readers::tally::words;
@@ -100,6 +101,8 @@ pub fn copy(bytes: &[u8]) -> Option<(Vec<u8>, Mended)> {
 /// An element that is open.
 struct Open {
     name: String,
+    /// How far it is moved, with everything around it.
+    moved: (f64, f64),
     /// As it is written, or `None` when it is left out.
     shown: Option<&'static str>,
     /// Everything in it is left out, too.
@@ -116,6 +119,7 @@ struct Walk {
     left: u64,
     pictures: u64,
     style: String,
+    lattice: Lattice,
 }
 
 fn walk(text: &str, coarse: bool) -> Walk {
@@ -129,6 +133,7 @@ fn walk(text: &str, coarse: bool) -> Walk {
         left: 0,
         pictures: 0,
         style: String::new(),
+        lattice: Lattice::default(),
     };
     let mut ended = false;
     for piece in Pieces::new(text, false) {
@@ -227,6 +232,7 @@ impl Walk {
         }
         let mut shown = ELEMENTS.iter().copied().find(|e| e.eq_ignore_ascii_case(name));
         let mut dropped = self.dropping();
+        let moved = self.marks(name, text);
         if !dropped {
             let written = shown.map(|_| self.attributes(name, text));
             match (shown, written) {
@@ -258,9 +264,42 @@ impl Walk {
             }
         }
         if !closed {
-            self.open.push(Open { name: name.to_owned(), shown: shown.filter(|_| !dropped), dropped });
+            self.open.push(Open { name: name.to_owned(), moved, shown: shown.filter(|_| !dropped), dropped });
         }
         true
+    }
+
+    /// Notes where an element is drawn; how far it is moved.
+    fn marks(&mut self, name: &str, text: &str) -> (f64, f64) {
+        let mut at = self.open.last().map_or((0.0, 0.0), |o| o.moved);
+        let mut own = (None, None);
+        for (attribute, value) in attributes(text) {
+            let mut numbers = value
+                .split(|c: char| !c.is_ascii_digit() && !matches!(c, '.' | '-' | '+' | 'e'))
+                .filter_map(|n| n.parse::<f64>().ok());
+            match (name, &*attribute) {
+                (_, "transform") if value.trim_start().starts_with("translate") => {
+                    at.0 += numbers.next().unwrap_or_default();
+                    at.1 += numbers.next().unwrap_or_default();
+                }
+                ("rect" | "use", "x") | ("circle" | "ellipse", "cx") | ("line", "x1") => {
+                    own.0 = numbers.next()
+                }
+                ("rect" | "use", "y") | ("circle" | "ellipse", "cy") | ("line", "y1") => {
+                    own.1 = numbers.next()
+                }
+                ("path", "d") | ("polygon" | "polyline", "points") => own = (numbers.next(), numbers.next()),
+                _ => {}
+            }
+        }
+        let is_mark =
+            matches!(name, "rect" | "use" | "circle" | "ellipse" | "line" | "path" | "polygon" | "polyline");
+        if is_mark {
+            let hundredths =
+                |moved: f64, own: Option<f64>| ((moved + own.unwrap_or_default()) * 100.0).round() as i64;
+            self.lattice.add(hundredths(at.0, own.0), hundredths(at.1, own.1));
+        }
+        at
     }
 
     fn closes(&mut self) {
@@ -337,6 +376,9 @@ impl Walk {
         self.inside
             .tally
             .add_many(What::ExtraDigits, about, self.values.rounded, || ("numbers".into(), example));
+        if let Some(cells) = self.lattice.said() {
+            self.inside.tally.add(What::Cells, about, || ("shapes".into(), cells));
+        }
         let colours = self.values.colours();
         if colours > values::MOST_COLOURS {
             self.inside.tally.add(What::Noise, about, || ("colours".into(), format!("{colours} colours")));

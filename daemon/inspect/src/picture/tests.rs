@@ -132,3 +132,17 @@ fn what_rides_along_is_found() {
     assert_ne!(check(&broken).verdict, Verdict::Pass, "checksum");
     assert_ne!(check(&png(b"", 31 * 20, b"")[..60]).verdict, Verdict::Pass, "cut short");
 }
+
+/// Whole rows and columns of cells, as a heat map has them; `value` is of a cell.
+fn cells(value: impl Fn(u32, u32) -> u8) -> Vec<u8> {
+    painted(8, 0, b"", |x, y| vec![value(x / 2, y / 2)])
+}
+
+#[test]
+fn a_map_of_cells_is_for_the_officer_and_stays_so() {
+    // 30 columns and 20 rows of three greys, as genotypes would be; then of one colour but for a frame.
+    let map = cells(|x, y| 120 * (bit(x, y) + bit(y + 77, x)));
+    let (verdict, _, copy) = fixed(&map);
+    assert_eq!((verdict, check(&copy).verdict), (Verdict::Review, Verdict::Review));
+    assert_eq!(check(&cells(|x, _| 250 * u8::from(x == 0))).verdict, Verdict::Pass);
+}

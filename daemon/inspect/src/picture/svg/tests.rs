@@ -98,3 +98,26 @@ fn many_texts_many_colours_and_damage_never_pass() {
     assert!(holds.contains("colours rounded"), "{holds}");
     assert_eq!(check(copy.as_bytes()).verdict, Verdict::Pass);
 }
+
+#[test]
+fn cells_in_rows_and_columns_are_for_the_officer_and_points_are_not() {
+    let cells = |mark: &dyn Fn(u32, u32) -> String| {
+        let marks: String =
+            (0..12).flat_map(|x| (0..20).map(move |y| (x, y))).map(|(x, y)| mark(x, y)).collect();
+        check(svg("", &marks).as_bytes()).verdict
+    };
+    let square =
+        |x: u32, y: u32| format!("<rect x=\"{}\" y=\"{}\" width=\"9\" height=\"9\"/>", x * 10, y * 10);
+    let path = |x: u32, y: u32| format!("<path d=\"M{} {}h9v9h-9z\"/>", x * 10, y * 10);
+    let moved = |x: u32, y: u32| {
+        format!("<g transform=\"translate({} {})\"><rect width=\"9\" height=\"9\"/></g>", x * 10, y * 10)
+    };
+    for mark in [&square as &dyn Fn(u32, u32) -> String, &path, &moved] {
+        assert_eq!(cells(mark), Verdict::Review);
+    }
+    let point = |x: u32, y: u32| {
+        let i = x * 20 + y;
+        format!("<circle cx=\"{}\" cy=\"{}\" r=\"2\"/>", i * 7919 % 3_997, i * 10_473 % 2_999)
+    };
+    assert_eq!(cells(&point), Verdict::Pass);
+}
