@@ -185,14 +185,20 @@ impl Marks {
 }
 
 impl List {
-    /// Adds the places of set bits, sixteen at a time whether there are as many or not: `used` says how many count.
+    /// Room for the places in 64 bytes.
     #[inline(always)]
-    fn put(&mut self, mut mask: u64, base: u32) {
+    fn room(&mut self) -> &mut [u32] {
         if self.places.len() < self.used + 64 {
             self.places.resize((self.used + 64) * 2, 0);
         }
+        &mut self.places[self.used..self.used + 64]
+    }
+
+    /// Adds the places of set bits, sixteen at a time whether there are as many or not: `used` says how many count.
+    #[inline(always)]
+    fn put(&mut self, mut mask: u64, base: u32) {
         let count = mask.count_ones() as usize;
-        let (steps, _) = self.places[self.used..self.used + 64].as_chunks_mut::<16>();
+        let (steps, _) = self.room().as_chunks_mut::<16>();
         for (at, step) in steps.iter_mut().enumerate() {
             for slot in step {
                 *slot = base + mask.trailing_zeros();
@@ -208,11 +214,14 @@ impl List {
 
 #[cfg(target_arch = "x86_64")]
 mod imp {
-    use super::{Glance, Marks};
+    use super::{Glance, List, Marks};
     use std::arch::x86_64::{
-        __m128i, __m256i, _mm_cmpeq_epi8, _mm_max_epu8, _mm_min_epu8, _mm_movemask_epi8, _mm_or_si128,
-        _mm_set_epi64x, _mm_set1_epi8, _mm_sub_epi8, _mm256_cmpeq_epi8, _mm256_min_epu8,
-        _mm256_movemask_epi8, _mm256_or_si256, _mm256_set_epi64x, _mm256_set1_epi8,
+        __m128i, __m256i, __m512i, _mm_cmpeq_epi8, _mm_max_epu8, _mm_min_epu8, _mm_movemask_epi8,
+        _mm_or_si128, _mm_set_epi64x, _mm_set1_epi8, _mm_sub_epi8, _mm256_cmpeq_epi8, _mm256_min_epu8,
+        _mm256_movemask_epi8, _mm256_or_si256, _mm256_set_epi64x, _mm256_set1_epi8, _mm512_add_epi32,
+        _mm512_castsi512_si128, _mm512_cmpeq_epi8_mask, _mm512_cvtepu8_epi32, _mm512_extracti32x4_epi32,
+        _mm512_loadu_si512, _mm512_maskz_compress_epi8, _mm512_movepi8_mask, _mm512_or_si512,
+        _mm512_set1_epi8, _mm512_set1_epi32, _mm512_storeu_si512,
     };
 
     pub fn digits_zeros_points(bytes: &[u8; 16]) -> (u32, u32, u32) {
@@ -221,7 +230,14 @@ mod imp {
     }
 
     pub fn find(marks: &mut Marks, text: &[u8], field: u8, part: u8) -> Glance {
-        if is_x86_feature_detected!("avx2")
+        if is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512vbmi2")
+            && is_x86_feature_detected!("popcnt")
+        {
+            // SAFETY: the processor was just asked.
+            unsafe { avx512_find(marks, text, field, part) }
+        } else if is_x86_feature_detected!("avx2")
             && is_x86_feature_detected!("bmi1")
             && is_x86_feature_detected!("popcnt")
         {
@@ -233,8 +249,79 @@ mod imp {
         }
     }
 
+    /// Places of set bits come out of one instruction.
+    #[target_feature(enable = "avx512f,avx512bw,avx512vbmi2,popcnt")]
+    fn avx512_find(marks: &mut Marks, text: &[u8], field: u8, part: u8) -> Glance {
+        const PLACES: [u8; 64] = {
+            let mut places = [0; 64];
+            let mut at = 0;
+            while at < 64 {
+                places[at] = at as u8;
+                at += 1;
+            }
+            places
+        };
+        let is = |bytes: __m512i, wanted: u8| {
+            _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8(wanted.cast_signed()))
+        };
+        let all = load(&PLACES);
+        let mut any = _mm512_set1_epi8(0);
+        let (mut zeros, mut quotes, mut hashes) = (0, 0, 0);
+        let put = |list: &mut List, mask: u64, base: u32| {
+            let count = mask.count_ones() as usize;
+            let packed = _mm512_maskz_compress_epi8(mask, all);
+            let (steps, _) = list.room().as_chunks_mut::<16>();
+            let parts = [
+                _mm512_castsi512_si128(packed),
+                _mm512_extracti32x4_epi32::<1>(packed),
+                _mm512_extracti32x4_epi32::<2>(packed),
+                _mm512_extracti32x4_epi32::<3>(packed),
+            ];
+            for (step, part) in steps.iter_mut().zip(parts).take(1 + count.saturating_sub(1) / 16) {
+                let places =
+                    _mm512_add_epi32(_mm512_cvtepu8_epi32(part), _mm512_set1_epi32(base.cast_signed()));
+                // SAFETY: sixteen numbers of four bytes each, wherever they stand.
+                unsafe { _mm512_storeu_si512(step.as_mut_ptr().cast(), places) };
+            }
+            list.used += count;
+        };
+        let mut chunk = |marks: &mut Marks, bytes: __m512i, valid: u64, base: u32| {
+            any = _mm512_or_si512(any, bytes);
+            zeros |= is(bytes, 0);
+            quotes |= is(bytes, b'"');
+            hashes |= is(bytes, b'#');
+            let feeds = is(bytes, b'\n') & valid;
+            put(&mut marks.ends, (is(bytes, field) | is(bytes, part)) & valid | feeds, base);
+            if feeds != 0 {
+                put(&mut marks.feeds, feeds, base);
+            }
+        };
+        let (chunks, rest) = text.as_chunks::<64>();
+        let mut base = 0;
+        for bytes in chunks {
+            chunk(marks, load(bytes), u64::MAX, base);
+            base += 64;
+        }
+        let mut last = [b' '; 64];
+        last[..rest.len()].copy_from_slice(rest);
+        chunk(marks, load(&last), (1_u64 << rest.len()) - 1, base);
+        Glance {
+            zeros: zeros != 0,
+            foreign: _mm512_movepi8_mask(any) != 0,
+            quotes: quotes != 0,
+            hashes: hashes != 0,
+        }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    fn load(bytes: &[u8; 64]) -> __m512i {
+        // SAFETY: 64 bytes, wherever they stand.
+        unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) }
+    }
+
     #[target_feature(enable = "avx2,bmi1,popcnt")]
-    fn avx2_find(marks: &mut Marks, text: &[u8], field: u8, part: u8) -> Glance {
+    pub fn avx2_find(marks: &mut Marks, text: &[u8], field: u8, part: u8) -> Glance {
         let is =
             |bytes: __m256i, wanted: u8| _mm256_cmpeq_epi8(bytes, _mm256_set1_epi8(wanted.cast_signed()));
         let bits = |bytes: __m256i| u64::from(_mm256_movemask_epi8(bytes).cast_unsigned());
@@ -385,6 +472,16 @@ mod tests {
                 let glance = unsafe { imp::sse2_find(&mut older, text.as_bytes(), b'\t', b';') };
                 prop_assert_eq!((older.ends(), older.feeds()), (marks.ends(), marks.feeds()));
                 prop_assert_eq!(glance, marks.glance());
+                if is_x86_feature_detected!("avx2")
+                    && is_x86_feature_detected!("bmi1")
+                    && is_x86_feature_detected!("popcnt")
+                {
+                    let mut newer = Marks::default();
+                    // SAFETY: the processor was just asked.
+                    let glance = unsafe { imp::avx2_find(&mut newer, text.as_bytes(), b'\t', b';') };
+                    prop_assert_eq!((newer.ends(), newer.feeds()), (marks.ends(), marks.feeds()));
+                    prop_assert_eq!(glance, marks.glance());
+                }
             }
         }
     }
