@@ -208,6 +208,54 @@ proptest! {
     }
 }
 
+/// Around every limit, one step at a time: copies, the other copies, homozygotes, people, fractions of several roundings.
+#[test]
+fn facts_do_not_depend_on_who_looks_ahead_around_the_limits() {
+    let set = |line: String, column: usize, value: String| {
+        let mut fields: Vec<String> = line.split('\t').map(str::to_owned).collect();
+        fields[column] = value;
+        fields.join("\t") + "\n"
+    };
+    for chrom in ["7", "X"] {
+        let mut tables = String::new();
+        let mut vcfs = String::new();
+        for step in 0..64_u64 {
+            for digits in [4, 5, 6, 9] {
+                for rest in [false, true] {
+                    let value = step as f64 / 9_973.0;
+                    let value = format!("{:.digits$}", if rest { 1.0 - value } else { value });
+                    tables += &set(set(row(1, 5, 99, ""), 0, chrom.into()), 4, value).replace("\n\n", "\n");
+                }
+            }
+            tables +=
+                &set(set(row(1, 5, 99, ""), 0, chrom.into()), 7, step.to_string()).replace("\n\n", "\n");
+            for (ac, an, hom) in [
+                (step, 4000, 50),
+                (4000 - step, 4000, 50),
+                (2000, 4000, step),
+                (step, step * 2, 50),
+                (step * 40, 4001, 12),
+            ] {
+                let af = ac as f64 / an.max(1) as f64;
+                vcfs += &format!(
+                    "{chrom}\t500\trs5\tA\tG\t100\tPASS\tAC={ac};AN={an};AF={af:.5};nhomalt={hom}\n"
+                );
+                vcfs += &format!(
+                    "{chrom}\t500\trs5\tA\tG\t100\tPASS\tAC={ac};AN={an};AF=0.0{step};nhomalt={hom}\n"
+                );
+            }
+        }
+        let vcf = "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n";
+        for (head, text) in
+            [(TABLE.to_owned() + &usual(row, 0, 60), tables), (vcf.to_owned() + &usual(record, 0, 60), vcfs)]
+        {
+            let plain = read(&head, std::slice::from_ref(&text), None, None);
+            assert!(plain.contains("MaybeFewCarriers") && plain.contains("FewSubjects"), "{plain}");
+            assert_eq!(read(&head, &[text], None, Some(0)), plain, "{chrom}");
+        }
+    }
+}
+
 /// A whole file, long enough that scouts are sent, with a few rows that must be found.
 #[test]
 fn facts_do_not_depend_on_the_number_of_threads() {
