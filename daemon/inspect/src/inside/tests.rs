@@ -425,3 +425,51 @@ fn damaged_containers_are_survived() {
         }
     }
 }
+
+/// Files of the real tools, of every kind that has a reader here.
+const REAL: [&[u8]; 19] = [
+    include_bytes!("../../fixtures/clean.parquet"),
+    include_bytes!("../../fixtures/small.v2.parquet"),
+    include_bytes!("../../fixtures/nested.parquet"),
+    include_bytes!("../../fixtures/clean.feather"),
+    include_bytes!("../../fixtures/dictionary.arrows"),
+    include_bytes!("../../fixtures/polars.arrow"),
+    include_bytes!("../../fixtures/sample.bz2"),
+    include_bytes!("../../fixtures/clean.7z"),
+    include_bytes!("../../fixtures/small.lzma.7z"),
+    include_bytes!("../../fixtures/clean.xls"),
+    include_bytes!("../../fixtures/clean.sav"),
+    include_bytes!("../../fixtures/clean.zsav"),
+    include_bytes!("../../fixtures/clean.115.dta"),
+    include_bytes!("../../fixtures/clean.xpt"),
+    include_bytes!("../../fixtures/clean.sas7bdat"),
+    include_bytes!("../../fixtures/compound.h5"),
+    include_bytes!("../../fixtures/latest.h5"),
+    include_bytes!("../../fixtures/matlab.mat"),
+    include_bytes!("../../fixtures/anndata.h5ad"),
+];
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(
+        std::env::var("SEKISHO_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(600)
+    ))]
+
+    #[test]
+    fn files_of_real_tools_are_survived_however_they_are_changed(
+        file in 0..REAL.len(),
+        changes in proptest::collection::vec((0.0_f64..1.0, proptest::sample::select(vec![0_u8, 1, 2, 0x7f, 0x80, 0xff, 0x40]), 1_usize..9), 1..5),
+        cut in proptest::option::of(0.0_f64..1.0),
+    ) {
+        let mut bytes = REAL[file].to_vec();
+        for (at, with, times) in changes {
+            let from = (at * bytes.len() as f64) as usize;
+            let to = (from + times).min(bytes.len());
+            bytes[from..to].fill(with);
+        }
+        if let Some(cut) = cut {
+            bytes.truncate((cut * bytes.len() as f64) as usize);
+        }
+        let report = check(&bytes);
+        proptest::prop_assert_eq!(report.bytes, bytes.len() as u64);
+    }
+}

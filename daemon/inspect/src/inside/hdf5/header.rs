@@ -4,6 +4,8 @@ use super::kinds::Kind;
 use super::{Cursor, File, Inside, NOWHERE, little, utf8};
 use crate::inside::columnar::{Fault, damaged};
 
+/// Parts of one header.
+const MOST_BLOCKS: usize = 1000;
 /// Messages of one object.
 const MOST: usize = 20_000;
 
@@ -56,7 +58,13 @@ impl<'a> File<'a> {
         } else {
             return Err(damaged("a header that is not known"));
         };
+        let mut blocks = 0;
         while let Some(block) = more.pop() {
+            // A header may be continued by itself.
+            blocks += 1;
+            if blocks > MOST_BLOCKS {
+                return Err(damaged("a header of too many parts"));
+            }
             let mut at = Cursor(block);
             while at.0.len() >= if new { 4 } else { 8 } {
                 let (kind, size, flags) = if new {
@@ -116,6 +124,7 @@ impl<'a> File<'a> {
                     let size = head.size(8)?;
                     let mut free = head.size(8)?;
                     let address = head.number(8)?;
+                    self.place(address, size)?;
                     self.at(address, size.min(8))?;
                     // Room in it is listed; each entry is met once.
                     for _ in 0..size / 16 {

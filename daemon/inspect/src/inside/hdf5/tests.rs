@@ -60,3 +60,11 @@ fn cut_or_changed_files_are_survived_and_never_pass() {
         }
     }
 }
+
+#[test]
+fn a_file_that_goes_in_circles_ends() {
+    // `compound.h5`, changed until it did not end.
+    let began = std::time::Instant::now();
+    assert_eq!(check(fixture!("circle.h5").1).verdict, Verdict::Block);
+    assert!(began.elapsed().as_secs() < 60);
+}

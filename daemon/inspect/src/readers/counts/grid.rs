@@ -34,6 +34,11 @@ struct Values {
     largest: f64,
 }
 
+/// What numbers come to; those that no people are may be as large as they like.
+fn together(numbers: &[u64]) -> u64 {
+    numbers.iter().copied().fold(0, u64::saturating_add)
+}
+
 impl Grid {
     /// Reads all cells and decides the columns' roles.
     pub fn settle(&mut self, minimum: u64, declared: Option<u64>) {
@@ -46,16 +51,16 @@ impl Grid {
             .filter(|c| matches!(self.roles[*c], Word::Unknown | Word::Statistic | Word::Extreme))
             .filter(|c| values[*c].whole > 0 && values[*c].fractions == 0 && values[*c].words == 0)
             .collect();
-        let all: u64 = unknown.iter().flat_map(|c| self.column(*c)).flatten().sum();
+        let all: u64 = unknown.iter().flat_map(|c| self.column(*c)).flatten().fold(0, u64::saturating_add);
         let across = self.parts_of_a_total(&unknown, &values);
         for column in &unknown {
             let numbers: Vec<u64> = self.column(*column).flatten().collect();
             // Two and four are six by chance, too.
             let down = numbers.len() >= 3
                 && (self.named || numbers[numbers.len() - 1] >= minimum)
-                && numbers.iter().sum::<u64>() == 2 * numbers[numbers.len() - 1]
+                && together(&numbers) == numbers[numbers.len() - 1].saturating_mul(2)
                 && numbers[numbers.len() - 1] > 0;
-            let sums = declared.is_some_and(|n| n > 0 && (all == n || numbers.iter().sum::<u64>() == n));
+            let sums = declared.is_some_and(|n| n > 0 && (all == n || together(&numbers) == n));
             if across.contains(column) || down || (sums && self.roles[*column] == Word::Unknown) {
                 self.roles[*column] = Word::Count;
             }
@@ -234,7 +239,7 @@ impl Grid {
             };
             let parts: Option<Vec<u64>> = parts.iter().map(|c| value(*c)).collect();
             match (parts, value(total)) {
-                (Some(parts), Some(total)) if parts.iter().sum::<u64>() == total => {
+                (Some(parts), Some(total)) if together(&parts) == total => {
                     rows += usize::from(total > 1);
                 }
                 (None, _) | (_, None) => {}

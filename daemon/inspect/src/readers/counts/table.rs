@@ -329,7 +329,7 @@ impl CountTable {
                 let end =
                     (row..grid.cells.len()).find(|r| grid.text[*r][0] != *name).unwrap_or(grid.cells.len());
                 let levels: Option<Vec<u64>> = (row..end).map(count).collect();
-                let sum: Option<u64> = levels.map(|l| l.iter().sum());
+                let sum: Option<u64> = levels.map(|l| l.iter().copied().fold(0, u64::saturating_add));
                 let rest = sum.filter(|s| *s <= total).map(|s| total - s);
                 if let Some(rest) = rest.filter(|r| is_small(policy, *r) && !grid.is_total_row(row)) {
                     let last = end - 1;

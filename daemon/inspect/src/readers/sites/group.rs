@@ -275,7 +275,7 @@ impl Group {
             };
             self.note(Some(what), row, policy, tally, said, || format!("{n} subjects with a genotype"));
         }
-        let together: u64 = cells.iter().sum();
+        let together = cells.iter().copied().fold(0, u64::saturating_add);
         if whole && c.genotypes.len() >= 3 && together > 0 && together < policy.counts.minimum {
             self.note(Some(What::FewSubjects), row, policy, tally, said, || format!("{together} subjects"));
         }
