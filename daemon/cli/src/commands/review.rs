@@ -113,7 +113,6 @@ const CLAUSES: [Clause; 8] = [
         "individual_genotypes",
         true,
     ),
-    clause("5-4(2)(i)", "every count of subjects at least 10", "対象者数は 10 以上", "small_counts", true),
     clause(
         "5-4(2)",
         "nothing small follows from tables taken together, earlier releases included",
@@ -121,6 +120,7 @@ const CLAUSES: [Clause; 8] = [
         "differencing",
         false,
     ),
+    clause("5-4(2)(i)", "every count of subjects at least 10", "対象者数は 10 以上", "small_counts", true),
     clause(
         "5-4(2)(ii)",
         "frequencies from at least 10 subjects",
