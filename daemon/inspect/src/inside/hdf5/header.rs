@@ -3,6 +3,7 @@
 use super::kinds::Kind;
 use super::{Cursor, File, Inside, NOWHERE, little, utf8};
 use crate::inside::columnar::{Fault, damaged};
+use std::collections::BTreeSet;
 
 /// Parts of one header.
 const MOST_BLOCKS: usize = 1000;
@@ -133,7 +134,7 @@ impl<'a> File<'a> {
                         }
                         free = little(&self.at(address + free as u64, 16)?[..8]) as usize;
                     }
-                    self.group(tree, (address, size), &mut found, inside, 8)?;
+                    self.group(tree, (address, size), &mut (&mut found, BTreeSet::new()), inside, 8)?;
                 }
                 0x02 => {
                     let mut at = Cursor(message.data);
@@ -155,12 +156,16 @@ impl<'a> File<'a> {
         &self,
         tree: u64,
         names: (u64, usize),
-        found: &mut Vec<(String, u64)>,
+        into: &mut (&mut Vec<(String, u64)>, BTreeSet<u64>),
         inside: &mut Inside,
         depth: usize,
     ) -> Result<(), Fault> {
         let bad = || damaged("a damaged group");
         let depth = depth.checked_sub(1).ok_or_else(bad)?;
+        // No part of a tree hangs in two places.
+        if !into.1.insert(tree) {
+            return Err(bad());
+        }
         let mut at = Cursor(self.at(tree, 24)?);
         if at.take(4)? != b"TREE" || at.number(1)? != 0 {
             return Err(bad());
@@ -172,15 +177,15 @@ impl<'a> File<'a> {
             pairs.take(8)?;
             let child = pairs.number(8)?;
             if level > 0 {
-                self.group(child, names, found, inside, depth)?;
+                self.group(child, names, into, inside, depth)?;
                 continue;
             }
             let head = self.at(child, 8)?;
-            if !head.starts_with(b"SNOD") {
+            if !head.starts_with(b"SNOD") || !into.1.insert(child) {
                 return Err(bad());
             }
             let count = little(&head[6..8]) as usize;
-            if found.len() + count > super::MOST_OBJECTS {
+            if into.0.len() + count > super::MOST_OBJECTS {
                 return Err(bad());
             }
             for entry in self.at(child + 8, 40 * count)?.chunks_exact(40) {
@@ -192,7 +197,7 @@ impl<'a> File<'a> {
                 if little(&entry[16..20]) == 2 {
                     inside.hidden(name, "a link by name");
                 } else {
-                    found.push((name, little(&entry[8..16])));
+                    into.0.push((name, little(&entry[8..16])));
                 }
             }
         }
