@@ -9,6 +9,7 @@
 use super::sites::profile::Profile;
 use crate::lines::{Outline, split};
 use crate::marks::Glance;
+use std::ops::Range;
 
 /// Looks at blocks of whole lines.
 pub trait Scout: Send + Sync {
@@ -48,10 +49,34 @@ pub struct Seen {
     pub chromosomes: u64,
 }
 
+/// Clear lines, and what ends them.
+#[derive(Debug)]
+pub struct Stretch<'a> {
+    /// Their numbers in the block.
+    pub clear: Range<usize>,
+    /// Sites of theirs that may be kept.
+    pub sites: &'a [Seen],
+    /// The line behind them, which the reader must read; `None` at the end of the block.
+    pub doubtful: Option<usize>,
+}
+
 impl Report {
     /// What is known of all lines.
     pub fn outline(&self) -> Outline {
         Outline { lines: self.lines() as u64, tabs: self.tabs, hashes: self.glance.hashes }
+    }
+
+    /// The block in order: clear lines with their sites, then the line that must be read, and so on to the end.
+    pub fn stretches(&self) -> impl Iterator<Item = Stretch<'_>> {
+        let mut sites = self.sites.as_slice();
+        let mut at = 0;
+        let ends = self.doubtful.iter().map(|d| *d as usize).chain([self.lines()]);
+        ends.map(move |end| {
+            let (here, later) = sites.split_at(sites.partition_point(|s| (s.line as usize) < end));
+            sites = later;
+            let clear = std::mem::replace(&mut at, end + 1)..end;
+            Stretch { clear, sites: here, doubtful: (end < self.lines()).then_some(end) }
+        })
     }
 
     /// Number of lines.

@@ -5,6 +5,14 @@ use sekisho_policy::{FileFacts, FileReport, Policy, RequestInfo};
 use sekisho_wire::inspect::Job;
 use std::io::{Seek, Write};
 
+/// A file of `fixtures/` by its name, and what is in it.
+macro_rules! fixture {
+    ($name:literal) => {
+        ($name, include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/", $name)).as_slice())
+    };
+}
+pub(crate) use fixture;
+
 /// The report on a file with this content.
 pub fn check(content: &[u8]) -> FileReport {
     check_with(content, &Policy::default(), &RequestInfo::default())

@@ -45,57 +45,49 @@ pub fn chunk(
                 spent(rest)?;
                 dictionary = Some(words);
             }
-            Some(0) => {
-                let info = header.field(5).ok_or_else(bad)?;
+            Some(version @ (0 | 3)) => {
+                let (field, encoding) = if version == 0 { (5, 2) } else { (8, 4) };
+                let info = header.field(field).ok_or_else(bad)?;
                 let count = info.size(1).ok_or_else(bad)?;
                 left =
                     left.checked_sub(count).ok_or_else(|| damaged("more values than the footer states"))?;
                 room.values(count)?;
-                let data = unpack(codec, page, size)?;
-                let mut rest = data.as_slice();
-                let mut levels = |most: u32| {
-                    if most == 0 {
-                        return Ok(Vec::new());
-                    }
-                    let (length, after) = rest.split_at_checked(4).ok_or_else(bad)?;
-                    let length = little(length);
-                    let (packed, after) = after.split_at_checked(length).ok_or_else(bad)?;
-                    rest = after;
-                    hybrid(packed, width(most), count)
+                let (data, from, repeated, defined) = if version == 0 {
+                    // Levels are packed with the values, each behind its length.
+                    let data = unpack(codec, page, size)?;
+                    let mut rest = data.as_slice();
+                    let mut levels = |most: u32| {
+                        if most == 0 {
+                            return Ok(Vec::new());
+                        }
+                        let (length, after) = rest.split_at_checked(4).ok_or_else(bad)?;
+                        let length = little(length);
+                        let (packed, after) = after.split_at_checked(length).ok_or_else(bad)?;
+                        rest = after;
+                        hybrid(packed, width(most), count)
+                    };
+                    let (repeated, defined) = (levels(leaf.repeated)?, levels(leaf.defined)?);
+                    let from = data.len() - rest.len();
+                    (data, from, repeated, defined)
+                } else {
+                    // Levels stand before the packed values; the header has their lengths.
+                    let (defined, repeated) = (info.size(5).ok_or_else(bad)?, info.size(6).ok_or_else(bad)?);
+                    let (first, rest) = page.split_at_checked(repeated).ok_or_else(bad)?;
+                    let (second, rest) = rest.split_at_checked(defined).ok_or_else(bad)?;
+                    let size = size.checked_sub(repeated + defined).ok_or_else(bad)?;
+                    let codec = if info.whole(7) == Some(0) { Codec::Plain } else { codec };
+                    let data =
+                        if size == 0 && rest.is_empty() { Vec::new() } else { unpack(codec, rest, size)? };
+                    let levels = |bytes: &[u8], most: u32| match most {
+                        0 => spent(bytes).map(|()| Vec::new()),
+                        _ => hybrid(bytes, width(most), count),
+                    };
+                    let (repeated, defined) = (levels(first, leaf.repeated)?, levels(second, leaf.defined)?);
+                    (data, 0, repeated, defined)
                 };
-                let repeated = levels(leaf.repeated)?;
-                let defined = levels(leaf.defined)?;
                 values(
-                    &info.whole(2),
-                    rest,
-                    leaf,
-                    dictionary.as_ref(),
-                    count,
-                    (&repeated, &defined),
-                    column,
-                    room,
-                )?;
-            }
-            Some(3) => {
-                let info = header.field(8).ok_or_else(bad)?;
-                let count = info.size(1).ok_or_else(bad)?;
-                left =
-                    left.checked_sub(count).ok_or_else(|| damaged("more values than the footer states"))?;
-                room.values(count)?;
-                let (defined, repeated) = (info.size(5).ok_or_else(bad)?, info.size(6).ok_or_else(bad)?);
-                let (first, rest) = page.split_at_checked(repeated).ok_or_else(bad)?;
-                let (second, rest) = rest.split_at_checked(defined).ok_or_else(bad)?;
-                let size = size.checked_sub(repeated + defined).ok_or_else(bad)?;
-                let codec = if info.whole(7) == Some(0) { Codec::Plain } else { codec };
-                let data = if size == 0 && rest.is_empty() { Vec::new() } else { unpack(codec, rest, size)? };
-                let levels = |bytes: &[u8], most: u32| match most {
-                    0 => spent(bytes).map(|()| Vec::new()),
-                    _ => hybrid(bytes, width(most), count),
-                };
-                let (repeated, defined) = (levels(first, leaf.repeated)?, levels(second, leaf.defined)?);
-                values(
-                    &info.whole(4),
-                    &data,
+                    &info.whole(encoding),
+                    data.get(from..).unwrap_or_default(),
                     leaf,
                     dictionary.as_ref(),
                     count,

@@ -1,13 +1,7 @@
 //! Files of h5py, as `fixtures/make.py` has them made.
 
-use crate::readers::testing::check;
+use crate::readers::testing::{check, fixture};
 use sekisho_policy::Verdict;
-
-macro_rules! fixture {
-    ($name:literal) => {
-        ($name, include_bytes!(concat!("../../../fixtures/", $name)).as_slice())
-    };
-}
 
 #[test]
 fn such_a_file_never_passes_and_its_tables_are_judged() {

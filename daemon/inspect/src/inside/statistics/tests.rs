@@ -1,13 +1,7 @@
 //! Files of the real tools, as `fixtures/make.py` and `fixtures/sas7bdat.c` have them made.
 
-use crate::readers::testing::check;
+use crate::readers::testing::{check, fixture};
 use sekisho_policy::Verdict;
-
-macro_rules! fixture {
-    ($name:literal) => {
-        ($name, include_bytes!(concat!("../../../fixtures/", $name)).as_slice())
-    };
-}
 
 #[test]
 fn tables_of_statistics_programs_get_the_verdict_of_their_rows() {

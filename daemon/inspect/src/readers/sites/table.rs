@@ -283,21 +283,16 @@ impl TextReader for SiteTable {
         for (profile, seen) in self.profiles.iter_mut().zip(&report.profiles) {
             profile.1.join(seen, block.first);
         }
-        let mut sites = report.sites.iter().peekable();
-        let mut at = 0;
-        for doubtful in report.doubtful.iter().map(|d| *d as usize).chain([report.lines()]) {
-            self.clear_lines(block.text, report, at..doubtful, block.first);
-            while let Some(site) = sites.next_if(|s| (s.line as usize) < doubtful) {
-                self.sketch.put(site.key, site.chromosomes);
-            }
-            if doubtful < report.lines() {
+        for stretch in report.stretches() {
+            self.clear_lines(block.text, report, stretch.clear, block.first);
+            stretch.sites.iter().for_each(|s| self.sketch.put(s.key, s.chromosomes));
+            if let Some(doubtful) = stretch.doubtful {
                 self.line(
                     report.line(block.text, doubtful),
                     block.first + doubtful as u64,
                     report.glance.quotes,
                 );
             }
-            at = doubtful + 1;
         }
         Flow::More
     }

@@ -332,20 +332,15 @@ impl TextReader for SitesVcf {
         if report.learned != self.known() || report.unfamiliar {
             return self.block(block);
         }
-        let mut sites = report.sites.iter().peekable();
-        let mut at = 0;
-        for doubtful in report.doubtful.iter().map(|d| *d as usize).chain([report.lines()]) {
-            self.clear_lines(block.text, report, at..doubtful, block.first);
-            while let Some(site) = sites.next_if(|s| (s.line as usize) < doubtful) {
-                self.sketch.put(site.key, site.chromosomes);
-            }
-            if doubtful < report.lines() {
+        for stretch in report.stretches() {
+            self.clear_lines(block.text, report, stretch.clear, block.first);
+            stretch.sites.iter().for_each(|s| self.sketch.put(s.key, s.chromosomes));
+            if let Some(doubtful) = stretch.doubtful {
                 let line = report.line(block.text, doubtful);
                 if self.line(line, block.first + doubtful as u64) == Flow::Leave {
                     return Flow::Leave;
                 }
             }
-            at = doubtful + 1;
         }
         let unexplained =
             self.sheet.roles.iter().zip(&mut self.profiles).filter(|(r, _)| **r == Role::Unknown);
